@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"snap/load"
+	"snap/store"
+)
+
+func loadCommand() *command {
+	var (
+		to             load.ConnectOptions
+		o              load.Options
+		passwordEnv    string
+		passwordPrompt bool
+		lifetime       int
+		format         string
+		noAnalysis     bool
+	)
+	return &command{
+		name: "load", args: "DIR --neo4j-uri URI", short: "replay a snapshot into Neo4j, analyse, clean up",
+		long: `Writes a snapshot's nodes and relationships into Neo4j as Cartography 0.143.0 has
+them, deletes what complete cells prove gone and nothing else, and runs the analysis
+whose input is complete. Loading a snapshot again changes nothing.`,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&to.URI, "neo4j-uri", "bolt://localhost:7687", "where Neo4j is: bolt://, neo4j:// or with +s for TLS")
+			f.StringVar(&to.User, "neo4j-user", "", "the user; none where Neo4j wants no authentication")
+			f.StringVar(&passwordEnv, "neo4j-password-env-var", "", "the `NAME` of the environment variable that holds the password")
+			f.BoolVar(&passwordPrompt, "neo4j-password-prompt", false, "ask for the password; wins over --neo4j-password-env-var")
+			f.StringVar(&to.Database, "neo4j-database", "", "the database; else the user's home database")
+			f.IntVar(&lifetime, "neo4j-max-connection-lifetime", 3600, "after how many `seconds` a pooled connection is replaced")
+			f.Int64Var(&o.Tag, "update-tag", 0, "the lastupdated of all that is written, `seconds` since 1970; else when the snapshot was begun")
+			f.BoolVar(&o.Force, "force", false, "load although the graph holds a newer load of an account")
+			f.BoolVar(&o.DryRun, "dry-run", false, "write nothing; say what would be written and deleted")
+			f.BoolVar(&o.NoCleanup, "no-cleanup", false, "delete nothing")
+			f.BoolVar(&noAnalysis, "no-analysis", false, "leave the analysis properties as they are")
+			f.Float64Var(&o.MaxDelete, "max-delete", 0.3, "refuse to delete more than this share of a label's nodes in an account; 1 allows all")
+			f.StringVar(&format, "format", "text", "text or json: how the report is written")
+		},
+		run: func(ctx context.Context, args []string, out *terminal) error {
+			switch {
+			case len(args) != 1:
+				return usage("load takes one snapshot directory")
+			case format != "text" && format != "json":
+				return usage("--format is %q: use text or json", format)
+			case lifetime < 1:
+				return usage("--neo4j-max-connection-lifetime is %d: use a positive number of seconds", lifetime)
+			case o.MaxDelete < 0 || o.MaxDelete > 1:
+				return usage("--max-delete is %g: use a share between 0 and 1", o.MaxDelete)
+			case to.User == "" && (passwordPrompt || passwordEnv != ""):
+				return usage("a password needs --neo4j-user")
+			}
+			to.MaxConnectionLifetime = time.Duration(lifetime) * time.Second
+			var err error
+			if to.Password, err = password(out, passwordPrompt, passwordEnv); err != nil {
+				return err
+			}
+			o.Registry = registry()
+			if !noAnalysis {
+				o.Jobs = load.Analysis
+			}
+			return runLoad(ctx, args[0], out, to, o, format)
+		},
+	}
+}
+
+func password(out *terminal, prompt bool, variable string) (string, error) {
+	switch {
+	case prompt:
+		fmt.Fprint(out.err, "Neo4j password: ")
+		text, err := term.ReadPassword(syscall.Stdin)
+		fmt.Fprintln(out.err)
+		if err != nil {
+			return "", fmt.Errorf("--neo4j-password-prompt: %w: standard input is no terminal; use --neo4j-password-env-var", err)
+		}
+		return string(text), nil
+	case variable != "":
+		text, ok := os.LookupEnv(variable)
+		if !ok {
+			return "", usage("--neo4j-password-env-var: the environment has no variable %s", variable)
+		}
+		return text, nil
+	}
+	return "", nil
+}
+
+func runLoad(ctx context.Context, dir string, out *terminal, to load.ConnectOptions, o load.Options, format string) error {
+	snap, err := store.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	graph, err := load.Connect(ctx, to)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	defer graph.Close(context.WithoutCancel(ctx))
+	var p *loadProgress
+	if format == "text" {
+		p = &loadProgress{t: out}
+		o.Progress = p.show
+	}
+	report, err := load.Load(ctx, graph, snap, o)
+	p.finish()
+	if report != nil && format == "json" {
+		encoder := json.NewEncoder(out.out)
+		encoder.SetIndent("", "  ")
+		if e := encoder.Encode(report); e != nil {
+			return errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	if format == "text" {
+		printReport(out, dir, snap, report)
+	}
+	if len(notComplete(snap.Manifest.Cells)) > 0 {
+		return &exit{code: exitIncomplete}
+	}
+	return nil
+}
+
+// loadProgress shows the phase and table that a load is at, on a terminal.
+type loadProgress struct {
+	t    *terminal
+	last time.Time
+}
+
+func (p *loadProgress) show(at load.Progress) {
+	if !p.t.tty || time.Since(p.last) < 100*time.Millisecond {
+		return
+	}
+	p.last = time.Now()
+	share := ""
+	if at.Total > 0 {
+		share = fmt.Sprintf(" %d of %d rows", at.Done, at.Total)
+	}
+	fmt.Fprintf(p.t.err, "\r\033[K%s %s%s", at.Phase, at.Table, share)
+}
+
+func (p *loadProgress) finish() {
+	if p != nil && p.t.tty {
+		fmt.Fprint(p.t.err, "\r\033[K")
+	}
+}
+
+func printReport(out *terminal, dir string, snap *store.Snapshot, r *load.Report) {
+	var rows, links, nodesGone, linksGone int64
+	for _, t := range r.Tables {
+		rows, links, nodesGone, linksGone = rows+t.Rows, links+t.Links, nodesGone+t.NodesDeleted, linksGone+t.LinksDeleted
+	}
+	what, verb := "loaded", "deleted"
+	if r.DryRun {
+		what, verb = "would load", "would delete"
+	}
+	fmt.Fprintf(out.out, "%s: %s %d nodes and %d relationships, %s %d and %d, in %.1f s (update tag %d)\n",
+		dir, what, rows, links, verb, nodesGone, linksGone, r.Seconds, r.Tag)
+
+	w := tabwriter.NewWriter(out.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
+	fmt.Fprintf(w, "\nnodes\tnew\trelationships\tdeleted\t  label\n")
+	byLabel := map[string]load.TableReport{}
+	var order []string
+	for _, t := range r.Tables {
+		name := t.Label
+		if name == "" {
+			name = t.Table + " (relationships)"
+		}
+		if _, ok := byLabel[name]; !ok {
+			order = append(order, name)
+		}
+		sum := byLabel[name]
+		sum.Rows, sum.NodesCreated, sum.Links = sum.Rows+t.Rows, sum.NodesCreated+t.NodesCreated, sum.Links+t.Links
+		sum.NodesDeleted, sum.LinksDeleted = sum.NodesDeleted+t.NodesDeleted, sum.LinksDeleted+t.LinksDeleted
+		byLabel[name] = sum
+	}
+	for _, name := range order {
+		if t := byLabel[name]; t.Rows+t.Links+t.NodesDeleted+t.LinksDeleted > 0 {
+			fmt.Fprintf(w, "%d\t%d\t%d\t%d\t  %s\n", t.Rows, t.NodesCreated, t.Links, t.NodesDeleted, name)
+		}
+	}
+	_ = w.Flush() // to the terminal
+
+	if len(r.Unknown) > 0 {
+		fmt.Fprintf(out.out, "\nNot loaded, this program does not know them: %s\n", strings.Join(r.Unknown, ", "))
+	}
+	kept := map[string]load.Kept{}
+	var cells []string
+	for _, t := range r.Tables {
+		for _, k := range t.Kept {
+			if _, ok := kept[k.Cell]; !ok {
+				cells = append(cells, k.Cell)
+			}
+			sum := kept[k.Cell]
+			sum.State, sum.Nodes, sum.Links = k.State, sum.Nodes+k.Nodes, sum.Links+k.Links
+			kept[k.Cell] = sum
+		}
+	}
+	if len(cells) > 0 {
+		fmt.Fprintln(out.out, "\nKept although not seen, because the cell proves nothing gone:")
+		for _, c := range cells {
+			fmt.Fprintf(out.out, "  %s (%s): %d nodes, %d relationships\n", c, kept[c].State, kept[c].Nodes, kept[c].Links)
+		}
+	}
+	skipped := false
+	for _, j := range r.Analysis {
+		if j.Ran {
+			continue
+		}
+		if !skipped {
+			fmt.Fprintln(out.out, "\nAnalysis left as it was, because what it reads is not complete:")
+			skipped = true
+		}
+		where := ""
+		if j.Account != "" {
+			where = " in " + j.Account
+		}
+		fmt.Fprintf(out.out, "  %s%s: %s is %s\n", j.Name, where, j.Cell, j.State)
+	}
+}

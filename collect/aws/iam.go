@@ -1,0 +1,521 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"snap/collect/aws/api"
+	"snap/store/kind"
+)
+
+// iamUser is an IAM user. It is read from an iamPrincipal, as are groups and
+// roles.
+type iamUser struct {
+	ID               string     `snap:"id,key" from:"Detail.Arn"`
+	ARN              *string    `snap:"arn,index" from:"Detail.Arn"`
+	UserID           *string    `snap:"userid,index" from:"Detail.UserId"`
+	Name             *string    `snap:"name" from:"Detail.UserName"`
+	Path             *string    `snap:"path" from:"Detail.Path"`
+	CreateDate       *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
+	CreateTime       *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
+	PasswordLastUsed string     `snap:"passwordlastused,volatile" from:"Detail.PasswordLastUsed" as:"text"` // empty: never, or no password
+	PasswordUseTime  *time.Time `snap:"passwordlastused_dt,volatile" from:"Detail.PasswordLastUsed"`
+
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+
+	kind.Gaps
+}
+
+var iamUsers = kind.Of[iamUser](kind.Table{
+	Name: "iam_user", Label: "AWSUser", Aliases: []string{"AWSPrincipal", "UserAccount"},
+	Ontology: kind.Ontology{"username": kind.Same("name")},
+})
+
+// iamGroup is a group of users.
+type iamGroup struct {
+	ID         string     `snap:"id,key" from:"Detail.Arn"`
+	ARN        *string    `snap:"arn,index" from:"Detail.Arn"`
+	GroupID    *string    `snap:"groupid" from:"Detail.GroupId"`
+	Name       *string    `snap:"name" from:"Detail.GroupName"`
+	Path       *string    `snap:"path" from:"Detail.Path"`
+	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
+	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
+
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+
+	UserARNs []string `snap:"_user_arns"`
+	kind.Gaps
+}
+
+var iamGroups = kind.Of[iamGroup](kind.Table{
+	Name: "iam_group", Label: "AWSGroup", Aliases: []string{"AWSPrincipal", "UserGroup"},
+	Ontology: kind.Ontology{"name": kind.Same("name")},
+	Links: []kind.Link{
+		{Type: "MEMBER_AWS_GROUP", From: "AWSUser", On: kind.On{"arn": "_user_arns"}},
+		{Type: "MEMBER_OF", From: "AWSUser", On: kind.On{"arn": "_user_arns"}},
+	},
+})
+
+// iamRole is a role and whom its trust policy names.
+type iamRole struct {
+	ID         string     `snap:"id,key" from:"Detail.Arn"`
+	ARN        *string    `snap:"arn,index" from:"Detail.Arn"`
+	RoleID     *string    `snap:"roleid,index" from:"Detail.RoleId"`
+	Name       *string    `snap:"name" from:"Detail.RoleName"`
+	Path       *string    `snap:"path" from:"Detail.Path"`
+	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
+	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
+
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+
+	TrustedARNs []string `snap:"_trusted_arns"`
+	kind.Gaps
+}
+
+var iamRoles = kind.Of[iamRole](kind.Table{
+	Name: "iam_role", Label: "AWSRole", Aliases: []string{"AWSPrincipal", "PermissionRole"},
+	Ontology: kind.Ontology{"name": kind.Same("name"), "type": kind.Always("custom"), "scope": kind.Always("account")},
+	Links: []kind.Link{
+		{Type: "TRUSTS_AWS_PRINCIPAL", To: "AWSPrincipal", On: kind.On{"arn": "_trusted_arns"}},
+	},
+})
+
+// iamTrusted is a service ("ec2.amazonaws.com") or an identity provider that a
+// trust policy names.
+type iamTrusted struct {
+	ID   string `snap:"id,key"`
+	ARN  string `snap:"arn,index"`
+	Type string `snap:"type"`
+}
+
+var (
+	iamServicePrincipals = kind.Of[iamTrusted](kind.Table{
+		Name: "iam_service_principal", Label: "AWSServicePrincipal", Aliases: []string{"AWSPrincipal", "ServiceAccount"},
+		Unowned: true, Ontology: kind.Ontology{"name": kind.Same("arn")},
+	})
+	iamFederatedPrincipals = kind.Of[iamTrusted](kind.Table{
+		Name: "iam_federated_principal", Label: "AWSFederatedPrincipal", Aliases: []string{"AWSPrincipal"},
+	})
+)
+
+// iamTrustedAccount is another account whose root a trust policy names, and
+// iamTrustedRoot that root. They may belong to nobody whom we collect.
+type iamTrustedAccount struct {
+	ID string `snap:"id,key"`
+}
+
+type iamTrustedRoot struct {
+	ID        string `snap:"id,key"`
+	ARN       string `snap:"arn,index"`
+	AccountID string `snap:"_account_id"`
+}
+
+var (
+	iamTrustedAccounts = kind.Of[iamTrustedAccount](kind.Table{
+		Name: "iam_trusted_account", Label: "AWSAccount", Stub: true, Unowned: true, Keep: true, Ontology: accounts.Ontology,
+	})
+	iamTrustedRoots = kind.Of[iamTrustedRoot](kind.Table{
+		Name: "iam_trusted_root", Label: "AWSRootPrincipal", Aliases: []string{"AWSPrincipal"}, Stub: true, Keep: true,
+		Owner: &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "_account_id"}},
+	})
+)
+
+// iamAccessKey is a user's access key.
+type iamAccessKey struct {
+	ID          string     `snap:"id,key" from:"AccessKeyId"`
+	AccessKeyID *string    `snap:"accesskeyid,index" from:"AccessKeyId"`
+	CreateDate  *string    `snap:"createdate" from:"CreateDate" as:"text"`
+	CreateTime  *time.Time `snap:"createdate_dt" from:"CreateDate"`
+	Status      *string    `snap:"status" from:"Status"`
+	LastUsed    *string    `snap:"lastuseddate,volatile"` // "None" where it never was: so Cartography writes it
+	LastUseTime *time.Time `snap:"lastuseddate_dt,volatile"`
+	LastService *string    `snap:"lastusedservice,volatile"`
+	LastRegion  *string    `snap:"lastusedregion,volatile"`
+
+	UserARN string `snap:"_user_arn"`
+	kind.Gaps
+}
+
+var iamAccessKeys = kind.Of[iamAccessKey](kind.Table{
+	Name: "iam_access_key", Label: "AWSAccountAccessKey", Aliases: []string{"AccountAccessKey", "APIKey"},
+	Ontology: kind.Ontology{"name": kind.Same("accesskeyid"), "created_at": kind.Same("createdate"), "last_used_at": kind.Same("lastuseddate")},
+	Links: []kind.Link{
+		{Type: "AWS_ACCESS_KEY", From: "AWSUser", On: kind.On{"arn": "_user_arn"}},
+		{Type: "OWNED_BY", To: "AWSUser", On: kind.On{"arn": "_user_arn"}},
+	},
+})
+
+// iamMFADevice is a second factor that a user has: virtual, hardware or a
+// security key.
+type iamMFADevice struct {
+	ID           string     `snap:"id,key" from:"SerialNumber"`
+	SerialNumber *string    `snap:"serialnumber,index" from:"SerialNumber"`
+	UserName     *string    `snap:"username" from:"UserName"`
+	UserARN      string     `snap:"user_arn"`
+	EnableDate   *string    `snap:"enabledate" from:"EnableDate" as:"text"`
+	EnableTime   *time.Time `snap:"enabledate_dt" from:"EnableDate"`
+}
+
+var iamMFADevices = kind.Of[iamMFADevice](kind.Table{
+	Name: "iam_mfa_device", Label: "AWSMfaDevice", Aliases: []string{"MfaDevice"},
+	Links: []kind.Link{{Type: "MFA_DEVICE", From: "AWSUser", On: kind.On{"arn": "user_arn"}}},
+})
+
+// iamSAMLProvider is an identity provider that speaks SAML.
+type iamSAMLProvider struct {
+	ID         string     `snap:"id,key" from:"Arn"`
+	ARN        *string    `snap:"arn,index" from:"Arn"`
+	Name       string     `snap:"name,index"`
+	CreateDate *time.Time `snap:"create_date" from:"CreateDate"`
+	ValidUntil *time.Time `snap:"valid_until" from:"ValidUntil"`
+}
+
+var iamSAMLProviders = kind.Of[iamSAMLProvider](kind.Table{
+	Name: "iam_saml_provider", Label: "AWSSAMLProvider", Aliases: []string{"IdentityProvider"},
+	Ontology: kind.Ontology{"name": kind.Same("name"), "protocol": kind.Always("SAML")},
+})
+
+// iamServerCertificate is a TLS certificate that was uploaded to IAM.
+type iamServerCertificate struct {
+	ID         string     `snap:"id,key" from:"ServerCertificateId"`
+	ARN        *string    `snap:"arn,index" from:"Arn"`
+	CertID     *string    `snap:"server_certificate_id,index" from:"ServerCertificateId"`
+	Name       *string    `snap:"server_certificate_name,index" from:"ServerCertificateName"`
+	Path       *string    `snap:"path" from:"Path"`
+	Expiration *time.Time `snap:"expiration" from:"Expiration"`
+	UploadDate *time.Time `snap:"upload_date" from:"UploadDate"`
+}
+
+var iamServerCertificates = kind.Of[iamServerCertificate](kind.Table{
+	Name: "iam_server_certificate", Label: "AWSServerCertificate", Aliases: []string{"Certificate"},
+	Ontology: kind.Ontology{"domain": kind.Same("server_certificate_name"), "expiry": kind.Same("expiration")},
+})
+
+// iamSummary is what IAM says of the account as a whole. The numbers of things
+// are volatile: the things themselves tell the drift.
+type iamSummary struct {
+	ID                  string `snap:"id,key"`
+	MFAEnabled          *int64 `snap:"account_mfa_enabled"` // of the account's root: 0 or 1, as are the next two
+	AccessKeysPresent   *int64 `snap:"account_access_keys_present"`
+	SigningCertsPresent *int64 `snap:"account_signing_certificates_present"`
+	MFADevices          *int64 `snap:"mfa_devices,volatile"`
+	MFADevicesInUse     *int64 `snap:"mfa_devices_in_use,volatile"`
+	Users               *int64 `snap:"users,volatile"`
+	Groups              *int64 `snap:"groups,volatile"`
+	Roles               *int64 `snap:"roles,volatile"`
+	Policies            *int64 `snap:"policies,volatile"`
+	InstanceProfiles    *int64 `snap:"instance_profiles,volatile"`
+	Providers           *int64 `snap:"providers,volatile"`
+	ServerCertificates  *int64 `snap:"server_certificates,volatile"`
+	PolicyVersionsInUse *int64 `snap:"policy_versions_in_use,volatile"`
+}
+
+var iamSummaries = kind.Of[iamSummary](kind.Table{
+	Name: "iam_summary", Label: "AWSAccount", Unowned: true, Keep: true, Ontology: accounts.Ontology,
+})
+
+// iamMaxItems is the most that a page of IAM holds; it would be 100.
+const iamMaxItems = 1000
+
+var _ = api.Declare(api.Sync{
+	Name:   "iam",
+	Global: true,
+	Calls: []string{
+		"iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion",
+		"iam:ListUsers", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListMFADevices",
+		"iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails",
+		"iam:ListSAMLProviders", "iam:ListServerCertificates", "iam:GetAccountSummary",
+	},
+	Tables: []*kind.Table{
+		iamUsers.Table, iamGroups.Table, iamRoles.Table, iamServicePrincipals.Table, iamFederatedPrincipals.Table,
+		iamTrustedAccounts.Table, iamTrustedRoots.Table, iamManagedPolicies.Table, iamInlinePolicies.Table,
+		iamStatements.Table, iamAccessKeys.Table, iamMFADevices.Table, iamSAMLProviders.Table,
+		iamServerCertificates.Table, iamSummaries.Table,
+	},
+	Collect: func(ctx context.Context, at *api.Cell) error {
+		client := iam.NewFromConfig(at.Config)
+		return errors.Join(
+			collectIAMPrincipals(ctx, at, client),
+			collectIAMProviders(ctx, at, client),
+			collectIAMCertificates(ctx, at, client),
+			collectIAMSummary(ctx, at, client),
+		)
+	},
+})
+
+// iamPrincipal is what a principal's row is read from: the API's description,
+// and which service it used last, nil if none.
+type iamPrincipal[Detail types.User | types.GroupDetail | types.RoleDetail] struct {
+	Detail Detail
+	Access *types.ServiceLastAccessed
+}
+
+// collectIAMPrincipals reads users, groups, roles and what they have. Users
+// are listed besides the authorization details, which lack their passwords'
+// last use.
+func collectIAMPrincipals(ctx context.Context, at *api.Cell, client *iam.Client) error {
+	pages := iam.NewListUsersPaginator(client, &iam.ListUsersInput{MaxItems: aws.Int32(iamMaxItems)})
+	users, usersErr := api.All(ctx, pages, func(p *iam.ListUsersOutput) []types.User { return p.Users })
+	details, detailsErr := readIAMDetails(ctx, client)
+
+	var arns []string
+	for _, u := range users {
+		arns = append(arns, aws.ToString(u.Arn))
+	}
+	for _, g := range details.groups {
+		arns = append(arns, aws.ToString(g.Arn))
+	}
+	for _, r := range details.roles {
+		arns = append(arns, aws.ToString(r.Arn))
+	}
+	accesses, err := readIAMAccess(ctx, client, arns)
+	if err != nil {
+		return errors.Join(usersErr, detailsErr, err)
+	}
+
+	for _, u := range users {
+		access := accesses[aws.ToString(u.Arn)]
+		row := iamUsers.From(iamPrincipal[types.User]{u, access.last})
+		access.mark(&row.Gaps)
+		iamUsers.Put(at, row)
+	}
+	for _, g := range details.groups {
+		access := accesses[aws.ToString(g.Arn)]
+		row := iamGroups.From(iamPrincipal[types.GroupDetail]{g, access.last})
+		access.mark(&row.Gaps)
+		row.UserARNs = details.members(aws.ToString(g.GroupName))
+		iamGroups.Put(at, row)
+	}
+	for _, r := range details.roles {
+		access := accesses[aws.ToString(r.Arn)]
+		row := iamRoles.From(iamPrincipal[types.RoleDetail]{r, access.last})
+		access.mark(&row.Gaps)
+		statements, err := policyStatements(iamDocument(r.AssumeRolePolicyDocument))
+		if err != nil {
+			at.Lose(fmt.Errorf("trust policy of %s: %w", row.ID, err))
+		}
+		row.TrustedARNs = putIAMTrust(at, statements)
+		iamRoles.Put(at, row)
+	}
+	return errors.Join(usersErr, detailsErr,
+		putIAMPolicies(ctx, at, client, details, detailsErr == nil),
+		collectIAMCredentials(ctx, at, client, users))
+}
+
+// iamDetails are the account's authorization details.
+type iamDetails struct {
+	users    []types.UserDetail
+	groups   []types.GroupDetail
+	roles    []types.RoleDetail
+	policies map[string]string // a managed policy's ARN → the document in force
+}
+
+// readIAMDetails returns, with an error, what came before it.
+func readIAMDetails(ctx context.Context, client *iam.Client) (*iamDetails, error) {
+	d := &iamDetails{policies: map[string]string{}}
+	pages := iam.NewGetAccountAuthorizationDetailsPaginator(client, &iam.GetAccountAuthorizationDetailsInput{MaxItems: aws.Int32(iamMaxItems)})
+	_, err := api.All(ctx, pages, func(p *iam.GetAccountAuthorizationDetailsOutput) []struct{} {
+		d.users = append(d.users, p.UserDetailList...)
+		d.groups = append(d.groups, p.GroupDetailList...)
+		d.roles = append(d.roles, p.RoleDetailList...)
+		for _, policy := range p.Policies {
+			for _, v := range policy.PolicyVersionList {
+				if v.IsDefaultVersion && v.Document != nil {
+					d.policies[aws.ToString(policy.Arn)] = *v.Document
+				}
+			}
+		}
+		return nil
+	})
+	return d, err
+}
+
+// members are the ARNs of a group's users.
+func (d *iamDetails) members(group string) []string {
+	arns := []string{}
+	for _, u := range d.users {
+		if slices.Contains(u.GroupList, group) {
+			arns = append(arns, aws.ToString(u.Arn))
+		}
+	}
+	return arns
+}
+
+// putIAMTrust puts whom a role's trust policy names, and returns them. As in
+// Cartography, neither effect nor conditions count: to be named is enough.
+func putIAMTrust(at *api.Cell, statements []jsonObject) []string {
+	trusted := []string{}
+	for _, s := range statements {
+		for _, p := range policyPrincipals(s) {
+			switch p.Type {
+			case "Service":
+				iamServicePrincipals.Put(at, iamTrusted{ID: p.Name, ARN: p.Name, Type: p.Type})
+			case "Federated":
+				iamFederatedPrincipals.Put(at, iamTrusted{ID: p.Name, ARN: p.Name, Type: p.Type})
+			case "AWS":
+				if id, ok := rootOf(p.Name); ok && id != at.Account {
+					iamTrustedAccounts.Put(at, iamTrustedAccount{ID: id})
+					iamTrustedRoots.Put(at, iamTrustedRoot{ID: p.Name, ARN: p.Name, AccountID: id})
+				}
+			default: // a canonical user of S3, which is no principal here
+				continue
+			}
+			if !slices.Contains(trusted, p.Name) {
+				trusted = append(trusted, p.Name)
+			}
+		}
+	}
+	return trusted
+}
+
+// rootOf is the account whose root the ARN names.
+func rootOf(arn string) (account string, ok bool) {
+	parts := strings.Split(arn, ":")
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[5] != "root" || parts[4] == "" {
+		return "", false
+	}
+	return parts[4], true
+}
+
+// iamCredentials are a user's keys and second factors, and what failed.
+type iamCredentials struct {
+	keys    []iamAccessKey
+	devices []types.MFADevice
+	errs    []error
+}
+
+// collectIAMCredentials asks user by user: what lists an account's devices at
+// once knows only the virtual ones, and the credential report is hours old.
+func collectIAMCredentials(ctx context.Context, at *api.Cell, client *iam.Client, users []types.User) error {
+	all, err := api.Each(ctx, users, func(ctx context.Context, u types.User) (c iamCredentials, _ error) {
+		keyPages := iam.NewListAccessKeysPaginator(client, &iam.ListAccessKeysInput{UserName: u.UserName})
+		keys, err := api.All(ctx, keyPages, func(p *iam.ListAccessKeysOutput) []types.AccessKeyMetadata { return p.AccessKeyMetadata })
+		c.lose(err)
+		for _, k := range keys {
+			row := iamAccessKeys.From(k)
+			row.UserARN = aws.ToString(u.Arn)
+			out, err := client.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: k.AccessKeyId})
+			switch {
+			case api.Gone(err):
+				continue
+			case err != nil:
+				row.Unread(err, "lastuseddate", "lastuseddate_dt", "lastusedservice", "lastusedregion")
+			default:
+				row.use(out.AccessKeyLastUsed)
+			}
+			c.keys = append(c.keys, row)
+		}
+		devicePages := iam.NewListMFADevicesPaginator(client, &iam.ListMFADevicesInput{UserName: u.UserName})
+		c.devices, err = api.All(ctx, devicePages, func(p *iam.ListMFADevicesOutput) []types.MFADevice { return p.MFADevices })
+		c.lose(err)
+		return c, ctx.Err()
+	})
+	for i, c := range all {
+		for _, row := range c.keys {
+			iamAccessKeys.Put(at, row)
+		}
+		for _, d := range c.devices {
+			row := iamMFADevices.From(d)
+			row.UserARN = aws.ToString(users[i].Arn)
+			iamMFADevices.Put(at, row)
+		}
+		for _, err := range c.errs {
+			at.Lose(err)
+		}
+	}
+	return err
+}
+
+// lose keeps an error, but not that the user is gone.
+func (c *iamCredentials) lose(err error) {
+	if err != nil && !api.Gone(err) {
+		c.errs = append(c.errs, err)
+	}
+}
+
+// use fills in the key's last use.
+func (k *iamAccessKey) use(last *types.AccessKeyLastUsed) {
+	k.LastUsed = aws.String("None")
+	if last == nil {
+		return
+	}
+	k.LastUseTime, k.LastService, k.LastRegion = last.LastUsedDate, last.ServiceName, last.Region
+	if last.LastUsedDate != nil {
+		k.LastUsed = aws.String(kind.TimeText(*last.LastUsedDate))
+	}
+}
+
+func collectIAMProviders(ctx context.Context, at *api.Cell, client *iam.Client) error {
+	out, err := client.ListSAMLProviders(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, p := range out.SAMLProviderList {
+		row := iamSAMLProviders.From(p)
+		row.Name = row.ID[strings.LastIndexByte(row.ID, '/')+1:]
+		iamSAMLProviders.Put(at, row)
+	}
+	return nil
+}
+
+func collectIAMCertificates(ctx context.Context, at *api.Cell, client *iam.Client) error {
+	pages := iam.NewListServerCertificatesPaginator(client, &iam.ListServerCertificatesInput{MaxItems: aws.Int32(iamMaxItems)})
+	certificates, err := api.All(ctx, pages, func(p *iam.ListServerCertificatesOutput) []types.ServerCertificateMetadata {
+		return p.ServerCertificateMetadataList
+	})
+	for _, c := range certificates {
+		iamServerCertificates.Put(at, iamServerCertificates.From(c))
+	}
+	return err
+}
+
+func collectIAMSummary(ctx context.Context, at *api.Cell, client *iam.Client) error {
+	out, err := client.GetAccountSummary(ctx, nil)
+	if err != nil {
+		return err
+	}
+	of := func(key types.SummaryKeyType) *int64 {
+		n, ok := out.SummaryMap[string(key)]
+		if !ok {
+			return nil
+		}
+		return aws.Int64(int64(n))
+	}
+	iamSummaries.Put(at, iamSummary{
+		ID:                  at.Account,
+		MFAEnabled:          of(types.SummaryKeyTypeAccountMFAEnabled),
+		AccessKeysPresent:   of(types.SummaryKeyTypeAccountAccessKeysPresent),
+		SigningCertsPresent: of(types.SummaryKeyTypeAccountSigningCertificatesPresent),
+		MFADevices:          of(types.SummaryKeyTypeMFADevices),
+		MFADevicesInUse:     of(types.SummaryKeyTypeMFADevicesInUse),
+		Users:               of(types.SummaryKeyTypeUsers),
+		Groups:              of(types.SummaryKeyTypeGroups),
+		Roles:               of(types.SummaryKeyTypeRoles),
+		Policies:            of(types.SummaryKeyTypePolicies),
+		InstanceProfiles:    of(types.SummaryKeyTypeInstanceProfiles),
+		Providers:           of(types.SummaryKeyTypeProviders),
+		ServerCertificates:  of(types.SummaryKeyTypeServerCertificates),
+		PolicyVersionsInUse: of(types.SummaryKeyTypePolicyVersionsInUse),
+	})
+	return nil
+}

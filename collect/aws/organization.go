@@ -1,0 +1,266 @@
+package aws
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
+	"snap/collect/aws/api"
+	"snap/store/kind"
+)
+
+// organization is an AWS Organizations organization.
+type organization struct {
+	ID                string  `snap:"id,key" from:"Id"`
+	ARN               *string `snap:"arn,index" from:"Arn"`
+	FeatureSet        *string `snap:"feature_set" from:"FeatureSet"`
+	ManagementID      *string `snap:"management_account_id,index" from:"MasterAccountId"`
+	ManagementARN     *string `snap:"management_account_arn" from:"MasterAccountArn"`
+	ManagementAccount *string `snap:"management_account_email" from:"MasterAccountEmail"`
+}
+
+var organizationTable = kind.Of[organization](kind.Table{
+	Name: "organization", Label: "AWSOrganization", Aliases: []string{"Tenant"}, Unowned: true, Keep: true,
+	Ontology: kind.Ontology{"name": kind.Same("id")},
+})
+
+// organizationRoot is the top of an organization's hierarchy. Its id, like an
+// organizational unit's, is made unique by the organization's.
+type organizationRoot struct {
+	ID       string   `snap:"id,key"`
+	RootID   *string  `snap:"root_id,index" from:"Id"`
+	ARN      *string  `snap:"arn,index" from:"Arn"`
+	Name     *string  `snap:"name" from:"Name"`
+	OrgID    string   `snap:"org_id,index"`
+	UnitIDs  []string `snap:"_child_ou_ids"`
+	Accounts []string `snap:"_account_ids"`
+}
+
+// below are the links from a root or unit to what is placed in it.
+var below = []kind.Link{
+	{Type: "RESOURCE", To: "AWSOrganizationalUnit", On: kind.On{"id": "_child_ou_ids"}},
+	{Type: "RESOURCE", To: "AWSAccount", On: kind.On{"id": "_account_ids"}},
+	{Type: "PARENT", From: "AWSAccount", On: kind.On{"id": "_account_ids"}},
+}
+
+var organizationRoots = kind.Of[organizationRoot](kind.Table{
+	Name: "organization_root", Label: "AWSOrganizationRoot",
+	Owner: &kind.Link{Type: "RESOURCE", From: "AWSOrganization", On: kind.On{"id": "org_id"}},
+	Links: append([]kind.Link{{Type: "PARENT", To: "AWSOrganization", On: kind.On{"id": "org_id"}}}, below...),
+})
+
+// organizationalUnit groups accounts and further units.
+type organizationalUnit struct {
+	ID           string   `snap:"id,key"`
+	UnitID       *string  `snap:"ou_id,index" from:"Id"`
+	ARN          *string  `snap:"arn,index" from:"Arn"`
+	Name         *string  `snap:"name" from:"Name"`
+	OrgID        string   `snap:"org_id,index"`
+	RootID       string   `snap:"root_id,index"`
+	ParentRootID *string  `snap:"parent_root_id"`
+	ParentUnitID *string  `snap:"parent_ou_id"`
+	UnitIDs      []string `snap:"_child_ou_ids"`
+	Accounts     []string `snap:"_account_ids"`
+}
+
+var organizationalUnits = kind.Of[organizationalUnit](kind.Table{
+	Name: "organization_unit", Label: "AWSOrganizationalUnit",
+	Owner: &kind.Link{Type: "RESOURCE", From: "AWSOrganizationRoot", On: kind.On{"id": "root_id"}},
+	Links: append([]kind.Link{
+		{Type: "PARENT", To: "AWSOrganizationRoot", On: kind.On{"id": "parent_root_id"}},
+		{Type: "PARENT", To: "AWSOrganizationalUnit", On: kind.On{"id": "parent_ou_id"}},
+	}, below...),
+})
+
+// organizationAccount is what the organization knows of an account, collected
+// or not.
+type organizationAccount struct {
+	ID              string     `snap:"id,key" from:"Id"`
+	ARN             *string    `snap:"arn,index" from:"Arn"`
+	Email           *string    `snap:"email" from:"Email"`
+	Name            *string    `snap:"name" from:"Name"`
+	State           *string    `snap:"state" from:"State"`
+	Status          *string    `snap:"status" from:"Status"`
+	JoinedMethod    *string    `snap:"joined_method" from:"JoinedMethod"`
+	JoinedTimestamp *time.Time `snap:"joined_timestamp" from:"JoinedTimestamp"`
+	OrgID           string     `snap:"org_id,index"`
+}
+
+var organizationAccounts = kind.Of[organizationAccount](kind.Table{
+	Name: "organization_account", Label: "AWSAccount", Aliases: []string{"Tenant"}, Unowned: true, Keep: true,
+	Ontology: accountOntology,
+})
+
+// organizationPrincipal is the root of an active account of the organization.
+type organizationPrincipal struct {
+	ID      string `snap:"id,key"`
+	ARN     string `snap:"arn,index"`
+	Account string `snap:"_account_id"`
+}
+
+var organizationPrincipals = kind.Of[organizationPrincipal](kind.Table{
+	Name: "organization_account_root", Label: "AWSRootPrincipal", Aliases: []string{"AWSPrincipal"}, Stub: true,
+	Owner: &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "_account_id"}},
+})
+
+var _ = api.Declare(api.Sync{
+	Name:   "organization",
+	Global: true,
+	Always: true,
+	Calls: []string{
+		"organizations:DescribeOrganization", "organizations:ListRoots",
+		"organizations:ListOrganizationalUnitsForParent", "organizations:ListAccountsForParent",
+	},
+	Tables: []*kind.Table{organizationTable.Table, organizationRoots.Table, organizationalUnits.Table, organizationAccounts.Table, organizationPrincipals.Table},
+	Collect: func(ctx context.Context, at *api.Cell) error {
+		client := organizations.NewFromConfig(at.Config)
+		described, err := client.DescribeOrganization(ctx, nil)
+		switch {
+		case api.Is(err, "AWSOrganizationsNotInUseException"):
+			return nil
+		case api.Is(err, "AccessDeniedException", "AccessDenied"):
+			return api.NotHere("DescribeOrganization is denied: the hierarchy is known without this account or not at all", err)
+		case err != nil:
+			return err
+		}
+		org := described.Organization
+		management := aws.ToString(org.MasterAccountId)
+		if management != at.Account && at.Collected(management) {
+			return nil // the management account's own cell reads it
+		}
+		rows, err := readHierarchy(ctx, client, aws.ToString(org.Id))
+		if management != at.Account && api.Is(err, "AccessDeniedException", "AccessDenied") {
+			return api.NotHere("only the management account "+management+" or a delegated administrator may list the organization", err)
+		}
+		if err != nil {
+			return err // half a hierarchy would place accounts wrongly: nothing is put
+		}
+		rows.put(at, *org)
+		return nil
+	},
+})
+
+// hierarchy is an organization, whole.
+type hierarchy struct {
+	roots    []organizationRoot
+	units    []organizationalUnit
+	accounts []types.Account
+}
+
+func readHierarchy(ctx context.Context, client *organizations.Client, org string) (*hierarchy, error) {
+	roots, err := api.All(ctx, organizations.NewListRootsPaginator(client, nil), func(p *organizations.ListRootsOutput) []types.Root { return p.Roots })
+	if err != nil {
+		return nil, err
+	}
+	h := &hierarchy{}
+	scoped := func(id *string) string { return org + "/" + aws.ToString(id) }
+	for _, r := range roots {
+		root := organizationRoots.From(r)
+		root.ID, root.OrgID = scoped(r.Id), org
+		top, err := h.childrenOf(ctx, client, r.Id)
+		if err != nil {
+			return nil, err
+		}
+		root.Accounts = top.accounts
+		queue := top.units
+		for _, u := range queue {
+			root.UnitIDs = append(root.UnitIDs, scoped(u.Id))
+		}
+		h.roots = append(h.roots, root)
+
+		parents := map[string]*string{} // a unit's parent unit, absent below the root
+		for len(queue) > 0 {
+			// One level at a time: its units are independent of each other.
+			levels, err := api.Each(ctx, queue, func(ctx context.Context, u types.OrganizationalUnit) (children, error) {
+				return h.childrenOf(ctx, client, u.Id)
+			})
+			if err != nil {
+				return nil, err
+			}
+			var next []types.OrganizationalUnit
+			for i, u := range queue {
+				unit := organizationalUnits.From(u)
+				unit.ID, unit.OrgID, unit.RootID, unit.Accounts = scoped(u.Id), org, root.ID, levels[i].accounts
+				if parent := parents[unit.ID]; parent != nil {
+					unit.ParentUnitID = parent
+				} else {
+					unit.ParentRootID = aws.String(root.ID)
+				}
+				for _, child := range levels[i].units {
+					unit.UnitIDs = append(unit.UnitIDs, scoped(child.Id))
+					parents[scoped(child.Id)] = aws.String(unit.ID)
+				}
+				next = append(next, levels[i].units...)
+				h.accounts = append(h.accounts, levels[i].members...)
+				h.units = append(h.units, unit)
+			}
+			queue = next
+		}
+		h.accounts = append(h.accounts, top.members...)
+	}
+	return h, nil
+}
+
+// children are what one root or unit holds.
+type children struct {
+	units    []types.OrganizationalUnit
+	members  []types.Account
+	accounts []string // the ids of the active members: the others are placed nowhere
+}
+
+func (h *hierarchy) childrenOf(ctx context.Context, client *organizations.Client, parent *string) (c children, err error) {
+	units := organizations.NewListOrganizationalUnitsForParentPaginator(client, &organizations.ListOrganizationalUnitsForParentInput{ParentId: parent})
+	if c.units, err = api.All(ctx, units, func(p *organizations.ListOrganizationalUnitsForParentOutput) []types.OrganizationalUnit {
+		return p.OrganizationalUnits
+	}); err != nil {
+		return c, err
+	}
+	members := organizations.NewListAccountsForParentPaginator(client, &organizations.ListAccountsForParentInput{ParentId: parent})
+	if c.members, err = api.All(ctx, members, func(p *organizations.ListAccountsForParentOutput) []types.Account { return p.Accounts }); err != nil {
+		return c, err
+	}
+	for _, a := range c.members {
+		if activeAccount(a) {
+			c.accounts = append(c.accounts, aws.ToString(a.Id))
+		}
+	}
+	return c, nil
+}
+
+// activeAccount looks at State, and at Status where the API does not send it.
+func activeAccount(a types.Account) bool {
+	if a.State != "" {
+		return a.State == types.AccountStateActive
+	}
+	return a.Status == types.AccountStatusActive
+}
+
+func (h *hierarchy) put(at *api.Cell, org types.Organization) {
+	organizationTable.Put(at, organizationTable.From(org))
+	for _, r := range h.roots {
+		organizationRoots.Put(at, r)
+	}
+	for _, u := range h.units {
+		organizationalUnits.Put(at, u)
+	}
+	partition := at.Partition
+	if a, err := arn.Parse(aws.ToString(org.Arn)); err == nil {
+		partition = a.Partition
+	}
+	for _, a := range h.accounts {
+		row := organizationAccounts.From(a)
+		row.OrgID = aws.ToString(org.Id)
+		if row.State == nil {
+			row.State = row.Status
+		}
+		organizationAccounts.Put(at, row)
+		if activeAccount(a) {
+			root := "arn:" + partition + ":iam::" + row.ID + ":root"
+			organizationPrincipals.Put(at, organizationPrincipal{ID: root, ARN: root, Account: row.ID})
+		}
+	}
+}

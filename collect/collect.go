@@ -1,0 +1,177 @@
+// Package collect runs the cells of a collection and writes how each ended. It
+// knows no cloud: a provider plans the tasks and says what an error means.
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"snap/store"
+	"snap/store/kind"
+)
+
+// Task is one cell to collect.
+type Task struct {
+	ID     store.CellID
+	Tables []*kind.Table
+
+	// Settled is the outcome of a cell that needs no collecting: its account
+	// or region is known not to answer. Do is nil then.
+	Settled *store.Outcome
+
+	// Do puts the cell's rows into the sink and returns what it cost. A nil
+	// error, with nothing lost in the sink, means that the cell was read whole.
+	Do func(ctx context.Context, sink kind.Sink) (Cost, error)
+
+	// Meaning tells what an error of Do means for the cell: its State is
+	// Denied, Unsupported or Failed, and its Code, Action and Message are set.
+	Meaning func(err error) store.Outcome
+}
+
+// Cost is what a cell took, in API requests.
+type Cost struct{ Calls, Retries, Throttles int }
+
+// Options bound a run.
+type Options struct {
+	// Concurrency is how many cells run at once; 0 means DefaultConcurrency.
+	Concurrency int
+	// Now is the clock; nil means time.Now. Times go to the manifest only.
+	Now func() time.Time
+	// Ended is called after each cell, one call at a time.
+	Ended func(store.CellID, store.Outcome, int64)
+}
+
+// DefaultConcurrency is how many cells run at once. A cell waits for the
+// network nearly all its time; the rate limits are what bounds the requests.
+const DefaultConcurrency = 64
+
+// Run collects the tasks and writes each cell to w. A cell's failure is its
+// outcome and never Run's error: that is for what stops the run itself, such
+// as a full disk. When ctx is cancelled the cells under way end as they are
+// and the others as skipped; Run then returns ctx's error after writing them.
+func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
+	if o.Concurrency == 0 {
+		o.Concurrency = DefaultConcurrency
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	var ended sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(o.Concurrency)
+	for _, t := range Fair(tasks) {
+		g.Go(func() error {
+			cell := w.Cell(t.ID)
+			outcome := runTask(ctx, t, cell, o.Now)
+			rows := cell.Rows()
+			if err := cell.Close(t.Tables, outcome); err != nil {
+				return fmt.Errorf("%s: %w", t.ID, err)
+			}
+			if o.Ended != nil {
+				ended.Lock()
+				defer ended.Unlock()
+				o.Ended(t.ID, outcome, rows)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Fair orders tasks so that the accounts take turns: a big account does not
+// keep the others waiting.
+func Fair(tasks []Task) []Task {
+	turn := map[string]int{}
+	type placed struct {
+		Task
+		turn int
+	}
+	order := make([]placed, len(tasks))
+	for i, t := range tasks {
+		order[i] = placed{t, turn[t.ID.Account]}
+		turn[t.ID.Account]++
+	}
+	slices.SortStableFunc(order, func(a, b placed) int { return a.turn - b.turn })
+	out := make([]Task, len(order))
+	for i, p := range order {
+		out[i] = p.Task
+	}
+	return out
+}
+
+func runTask(ctx context.Context, t Task, cell *store.CellWriter, now func() time.Time) store.Outcome {
+	started := now().UTC()
+	var outcome store.Outcome
+	switch {
+	case t.Settled != nil:
+		outcome = *t.Settled
+	case ctx.Err() != nil:
+		outcome = store.Outcome{State: store.Skipped, Message: "the run was stopped before this cell began"}
+	default:
+		cost, err := guarded(ctx, t, cell)
+		outcome = judge(t, err, cell.Losses(), cell.Rows())
+		outcome.Calls, outcome.Retries, outcome.Throttles = cost.Calls, cost.Retries, cost.Throttles
+	}
+	outcome.Message = oneLine(outcome.Message)
+	outcome.Started, outcome.Finished = started, now().UTC()
+	return outcome
+}
+
+// judge makes the outcome of a cell from Do's error, what its sub-calls lost
+// and whether there are rows.
+func judge(t Task, err error, losses []error, rows int64) store.Outcome {
+	switch {
+	case err != nil:
+		outcome := t.Meaning(err)
+		outcome.Errors = 1 + len(losses)
+		if rows > 0 {
+			outcome.State = store.Partial
+		}
+		return outcome
+	case len(losses) > 0:
+		outcome := t.Meaning(losses[0])
+		outcome.Errors = len(losses)
+		outcome.State = store.Partial
+		return outcome
+	}
+	return store.Outcome{State: store.Complete}
+}
+
+// Panicked is the error of a cell whose code panicked: a mistake in snap, which
+// costs that cell and no other.
+type Panicked struct {
+	Value any
+	Stack []byte
+}
+
+func (p *Panicked) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+func guarded(ctx context.Context, t Task, cell *store.CellWriter) (cost Cost, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = errors.Join(&Panicked{v, debug.Stack()}, err)
+		}
+	}()
+	return t.Do(ctx, cell)
+}
+
+// oneLine keeps messages to one line of bounded length.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	const most = 400
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,291 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j/config"
+)
+
+// ConnectOptions say where the graph is and who asks.
+type ConnectOptions struct {
+	URI      string // "bolt://localhost:7687", "neo4j+s://…"
+	User     string // empty: no authentication
+	Password string
+	Database string // empty: the user's home database
+
+	// MaxConnectionLifetime is after how long a pooled connection is replaced;
+	// zero is the driver's hour.
+	MaxConnectionLifetime time.Duration
+}
+
+// Graph is a Neo4j database. It hides the driver: no other file names it.
+type Graph struct {
+	driver   neo4j.DriverWithContext
+	uri      string
+	user     string
+	database string
+	readOnly bool
+}
+
+// retryFor bounds how long the driver repeats a transaction that met a
+// deadlock, a leader change or another passing fault. Loads are long and may
+// be repeated safely, so it is more patient than the driver's 30 seconds.
+const retryFor = 3 * time.Minute
+
+// Connect opens a database and makes sure that it answers. Its errors are one
+// line that says what to change.
+func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
+	auth := neo4j.NoAuth()
+	if o.User != "" {
+		auth = neo4j.BasicAuth(o.User, o.Password, "")
+	}
+	driver, err := neo4j.NewDriverWithContext(o.URI, auth, func(c *config.Config) {
+		c.MaxTransactionRetryTime = retryFor
+		c.SocketConnectTimeout = 10 * time.Second
+		c.UserAgent = "snap"
+		if o.MaxConnectionLifetime > 0 {
+			c.MaxConnectionLifetime = o.MaxConnectionLifetime
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("neo4j: %q is no URI of a Neo4j server, such as bolt://localhost:7687: %s", o.URI, line(err))
+	}
+	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database}
+	if err := g.ping(ctx); err != nil {
+		return nil, errors.Join(err, driver.Close(ctx))
+	}
+	return g, nil
+}
+
+// ping asks for the database's access mode, which also proves that the server
+// answers, the password is right and the database exists.
+func (g *Graph) ping(ctx context.Context) error {
+	session := g.session(ctx, neo4j.AccessModeRead)
+	// Auto-commit: a managed transaction would go on asking a server that is
+	// not there for minutes.
+	result, err := session.Run(ctx, "CALL db.info() YIELD name RETURN name", nil)
+	var name string
+	if err == nil {
+		var record *neo4j.Record
+		if record, err = result.Single(ctx); err == nil {
+			name, _ = record.Values[0].(string)
+		}
+	}
+	if closed := session.Close(ctx); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return g.explain(err)
+	}
+	rows, err := g.read(ctx, "SHOW DATABASES YIELD name, access WHERE name = $name RETURN access", map[string]any{"name": name})
+	if err != nil {
+		return err
+	}
+	g.readOnly = len(rows) > 0 && rows[0][0] == "read-only"
+	return nil
+}
+
+// Close ends the connections.
+func (g *Graph) Close(ctx context.Context) error { return g.driver.Close(ctx) }
+
+func (g *Graph) session(ctx context.Context, mode neo4j.AccessMode) neo4j.SessionWithContext {
+	return g.driver.NewSession(ctx, neo4j.SessionConfig{AccessMode: mode, DatabaseName: g.database})
+}
+
+// counts are what statements changed.
+type counts struct{ nodesCreated, nodesDeleted, linksCreated, linksDeleted int64 }
+
+// statement is Cypher, whose text never holds a value, and its parameters.
+type statement struct {
+	cypher string
+	params map[string]any
+}
+
+// write runs statements in one transaction, repeated while what fails it
+// passes. It returns the last statement's rows.
+func (g *Graph) write(ctx context.Context, statements ...statement) (rows [][]any, n counts, err error) {
+	for attempt := 1; ; attempt++ {
+		rows, n, err = g.writeOnce(ctx, statements)
+		// A concurrent delete of a node that a MERGE has just found ends in
+		// EntityNotFound, which the driver takes for the caller's mistake.
+		if attempt == 5 || code(err) != "Neo.ClientError.Statement.EntityNotFound" {
+			return rows, n, g.explain(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, n, ctx.Err()
+		case <-time.After(time.Duration(attempt) * 200 * time.Millisecond):
+		}
+	}
+}
+
+func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][]any, n counts, err error) {
+	session := g.session(ctx, neo4j.AccessModeWrite)
+	defer func() {
+		if closed := session.Close(ctx); err == nil {
+			err = closed
+		}
+	}()
+	_, err = session.ExecuteWrite(ctx, func(tx neo4j.ManagedTransaction) (any, error) {
+		rows, n = nil, counts{}
+		for _, s := range statements {
+			result, err := tx.Run(ctx, s.cypher, s.params)
+			var all []*neo4j.Record
+			if err == nil {
+				all, err = result.Collect(ctx)
+			}
+			var summary neo4j.ResultSummary
+			if err == nil {
+				summary, err = result.Consume(ctx)
+			}
+			if outOfMemory(err) {
+				return nil, &tooLarge{err.Error()} // not to be repeated as it is
+			}
+			if err != nil {
+				return nil, err
+			}
+			rows = values(all)
+			c := summary.Counters()
+			n.nodesCreated += int64(c.NodesCreated())
+			n.nodesDeleted += int64(c.NodesDeleted())
+			n.linksCreated += int64(c.RelationshipsCreated())
+			n.linksDeleted += int64(c.RelationshipsDeleted())
+		}
+		return nil, nil
+	})
+	return rows, n, err
+}
+
+// read runs one statement that changes nothing; the server would refuse one
+// that does.
+func (g *Graph) read(ctx context.Context, cypher string, params map[string]any) (rows [][]any, err error) {
+	session := g.session(ctx, neo4j.AccessModeRead)
+	defer func() {
+		if closed := session.Close(ctx); err == nil {
+			err = closed
+		}
+	}()
+	_, err = session.ExecuteRead(ctx, func(tx neo4j.ManagedTransaction) (any, error) {
+		result, err := tx.Run(ctx, cypher, params)
+		if err != nil {
+			return nil, err
+		}
+		all, err := result.Collect(ctx)
+		rows = values(all)
+		return nil, err
+	})
+	return rows, g.explain(err)
+}
+
+// stream gives every row of a statement that changes nothing to take, which
+// may keep it. Unlike read it holds no more than a few rows and does not
+// repeat what fails.
+func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any, take func(row []any)) (err error) {
+	session := g.session(ctx, neo4j.AccessModeRead)
+	defer func() {
+		if closed := session.Close(ctx); err == nil {
+			err = g.explain(closed)
+		}
+	}()
+	result, err := session.Run(ctx, cypher, params)
+	if err != nil {
+		return g.explain(err)
+	}
+	for result.Next(ctx) {
+		take(result.Record().Values)
+	}
+	return g.explain(result.Err())
+}
+
+func values(records []*neo4j.Record) [][]any {
+	rows := make([][]any, len(records))
+	for i, r := range records {
+		rows[i] = r.Values
+	}
+	return rows
+}
+
+// parameter is a column's value as the driver takes it. Times get the offset
+// +00:00, as Cartography's have, and not the zone name UTC, which Cypher
+// takes for another value.
+func parameter(v any) any {
+	if t, ok := v.(time.Time); ok {
+		return t.In(offset)
+	}
+	return v
+}
+
+// offset is the zone whose name makes the driver send an offset.
+var offset = time.FixedZone("Offset", 0)
+
+// tooLarge says that the server lacks the memory for one transaction.
+type tooLarge struct{ text string }
+
+func (e *tooLarge) Error() string { return e.text }
+
+func outOfMemory(err error) bool {
+	c := code(err)
+	return strings.Contains(c, "OutOfMemory") || strings.Contains(c, "MemoryLimit")
+}
+
+// code is the server's code of an error, the last one where the driver has
+// given up after several; empty where there is none.
+func code(err error) string {
+	var limit *neo4j.TransactionExecutionLimit
+	if errors.As(err, &limit) && len(limit.Errors) > 0 {
+		err = limit.Errors[len(limit.Errors)-1]
+	}
+	var server *neo4j.Neo4jError
+	if errors.As(err, &server) {
+		return server.Code
+	}
+	return ""
+}
+
+// explain makes one line of an error, which says what to do where that is
+// known.
+func (g *Graph) explain(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var large *tooLarge
+	if errors.As(err, &large) {
+		return large
+	}
+	var connectivity *neo4j.ConnectivityError
+	c := code(err)
+	switch {
+	case outOfMemory(err):
+		return &tooLarge{line(err)}
+	case strings.HasPrefix(c, "Neo.ClientError.Security.Unauthorized"), strings.HasPrefix(c, "Neo.ClientError.Security.CredentialsExpired"), strings.HasPrefix(c, "Neo.ClientError.Security.AuthenticationRateLimit"):
+		if g.user == "" {
+			return fmt.Errorf("neo4j: %s wants a user and a password: %s", g.uri, line(err))
+		}
+		return fmt.Errorf("neo4j: %s refuses the password of user %s: %s", g.uri, g.user, line(err))
+	case c == "Neo.ClientError.Database.DatabaseNotFound":
+		return fmt.Errorf("neo4j: %s has no database %s", g.uri, g.database)
+	case c == "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", c == "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase":
+		return g.errReadOnly()
+	case c == "Neo.ClientError.Security.Forbidden":
+		return fmt.Errorf("neo4j: user %s may not do this in %s: %s", g.user, g.uri, line(err))
+	case errors.As(err, &connectivity):
+		return fmt.Errorf("neo4j: no server answers at %s: %s", g.uri, line(connectivity.Inner))
+	}
+	return fmt.Errorf("neo4j: %s", line(err))
+}
+
+func (g *Graph) errReadOnly() error {
+	name := g.database
+	if name == "" {
+		name = "there"
+	}
+	return fmt.Errorf("neo4j: %s: the database %s is read-only: name another or open it for writing", g.uri, name)
+}
+
+// line is an error's text on one line.
+func line(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

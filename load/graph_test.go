@@ -1,0 +1,163 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"snap/fixtures/neo4jtest"
+	"snap/store"
+	"snap/store/kind"
+)
+
+func TestConnectErrors(t *testing.T) {
+	server, _ := neo4jtest.Get(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := free.Addr().String()
+	free.Close()
+	for _, c := range []struct {
+		o    ConnectOptions
+		want string
+	}{
+		{ConnectOptions{URI: "bolt://" + closed}, "no server answers at bolt://" + closed},
+		{ConnectOptions{URI: "neo4j://" + closed}, "no server answers at neo4j://" + closed},
+		{ConnectOptions{URI: "http://" + closed}, "is no URI of a Neo4j server"},
+		{ConnectOptions{URI: "nonsense"}, "is no URI of a Neo4j server"},
+		{ConnectOptions{URI: server.URI, Database: "nowhere"}, "has no database nowhere"},
+	} {
+		g, err := Connect(context.Background(), c.o)
+		if g != nil || err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v: error %v, want one line with %q", c.o, err, c.want)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	g := &Graph{uri: "bolt://h", user: "u", database: "d"}
+	for _, c := range []struct{ code, want string }{
+		{"Neo.ClientError.Security.Unauthorized", "refuses the password of user u"},
+		{"Neo.ClientError.Security.Forbidden", "user u may not do this"},
+		{"Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", "the database d is read-only"},
+		{"Neo.ClientError.Statement.SyntaxError", "neo4j: "},
+	} {
+		err := g.explain(&neo4j.Neo4jError{Code: c.code, Msg: "two\nlines"})
+		if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", c.code, err)
+		}
+	}
+	_, err := newSnapshot(1).try(&Graph{uri: "bolt://h", readOnly: true}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("load into a read-only database: %v", err)
+	}
+	limit := &neo4j.TransactionExecutionLimit{Cause: "x", Errors: []error{&neo4j.Neo4jError{Code: "Neo.TransientError.General.MemoryPoolOutOfMemoryError"}}}
+	var large *tooLarge
+	if !errors.As(g.explain(limit), &large) {
+		t.Error("out of memory at commit is not taken as such")
+	}
+}
+
+func TestHalving(t *testing.T) {
+	var sent []int
+	err := halving([]int{1, 2, 3, 4, 5, 6, 7}, func(rows []int) error {
+		if len(rows) > 2 {
+			return &tooLarge{"too much"}
+		}
+		sent = append(sent, rows...)
+		return nil
+	})
+	if err != nil || !slices.Equal(sent, []int{1, 2, 3, 4, 5, 6, 7}) {
+		t.Errorf("sent %v, error %v", sent, err)
+	}
+	if err := halving([]int{1, 2}, func([]int) error { return &tooLarge{"x"} }); err == nil || !strings.Contains(err.Error(), "one row") {
+		t.Errorf("error %v", err)
+	}
+	other := errors.New("other")
+	calls := 0
+	if err := halving([]int{1, 2}, func([]int) error { calls++; return other }); err != other || calls != 1 {
+		t.Errorf("error %v after %d calls", err, calls)
+	}
+}
+
+func TestBatch(t *testing.T) {
+	var sizes []int
+	b := newBatch(func(rows []entry) error { sizes = append(sizes, len(rows)); return nil })
+	for i := range batchRows + 1 {
+		for range 2 {
+			if err := b.add(fmt.Sprint(i), 1, func(e entry, fresh bool) { e["x"] = i }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 3 {
+		if err := b.add(fmt.Sprint("large", i), batchBytes/2, func(entry, bool) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{batchRows, 2, 2}; !slices.Equal(sizes, want) {
+		t.Errorf("batches of %v, want %v", sizes, want)
+	}
+}
+
+// A name of a declaration ends up in backticks, where nothing ends them.
+func TestQuoteAndOrder(t *testing.T) {
+	if got := quote("a`b"); got != "`a``b`" {
+		t.Error(got)
+	}
+	table := func(name, label string, owner string, aliases ...string) *kind.Table {
+		t := &kind.Table{Name: name, Label: label, Aliases: aliases, Unowned: owner == ""}
+		if owner != "" {
+			t.Owner = &kind.Link{Type: "HAS", From: owner}
+		}
+		return t
+	}
+	in := []*kind.Table{table("leaf", "Leaf", "Alias"), table("loop", "Loop", "Loop"), table("tree", "Tree", "Root", "Alias"), table("root", "Root", "")}
+	var names []string
+	for _, t := range order(in) {
+		names = append(names, t.Name)
+	}
+	if want := []string{"root", "tree", "leaf", "loop"}; !slices.Equal(names, want) {
+		t.Errorf("order %v, want %v", names, want)
+	}
+	p := &plan{tables: order(in)}
+	for i, want := range []bool{true, true, true, false} { // a node that owns its like waits for all of them
+		owner := "nothing"
+		if o := p.tables[i].Owner; o != nil {
+			owner = o.From
+		}
+		if p.before(owner, p.tables[i]) != want {
+			t.Errorf("%s: before is %v", p.tables[i].Name, !want)
+		}
+	}
+}
+
+// A cancelled load ends with that and deletes nothing.
+func TestCancel(t *testing.T) {
+	g := testGraph(t)
+	first(100).load(t, g, Options{})
+	before := query(t, g, nodeIDs)
+	ctx, cancel := context.WithCancel(context.Background())
+	s := newSnapshot(200).account("1").cell("1/r1/net", store.Complete, nil)
+	_, err := load(ctx, g, &s.Manifest, "x", s, Options{Registry: registry, Progress: func(p Progress) {
+		if p.Phase == "cleanup" {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if query(t, g, nodeIDs) != before {
+		t.Error("nodes went")
+	}
+}

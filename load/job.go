@@ -1,0 +1,102 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"snap/store"
+)
+
+// Scope is over what a job runs.
+type Scope string
+
+// The scopes.
+const (
+	PerAccount Scope = "account" // once for each account of the snapshot: $account
+	Estate     Scope = "estate"  // once for everything
+)
+
+// Job is an analysis: what follows in the graph from what was loaded, such as
+// exposure to the internet. It runs only where every cell of the syncs that it
+// reads is complete; elsewhere what it last found stays.
+//
+// Its Cypher has the parameters $tag and $UPDATE_TAG (both the update tag),
+// $account (the account, null for the estate) and $accounts (those of the
+// snapshot). All of it runs in one transaction, so that nobody sees a graph
+// between Reset and Set. Relationships that it merges need firstseen on
+// creation and lastupdated = $tag; deleting those with another lastupdated is
+// Set's last statement.
+type Job struct {
+	Name  string   `json:"name"`
+	Doc   string   `json:"doc"`   // one sentence: what it finds
+	Reads []string `json:"reads"` // syncs
+	Scope Scope    `json:"scope"`
+	Reset []string `json:"reset,omitempty"` // Cypher that forgets what the job found before
+	Set   []string `json:"set"`             // Cypher that finds it anew
+}
+
+// analyse runs the jobs in order.
+func (l *loader) analyse(ctx context.Context) error {
+	for _, j := range l.o.Jobs {
+		l.phase("analysis", j.Name)
+		scopes := []string{""}
+		if j.Scope == PerAccount {
+			scopes = l.plan.accounts
+		}
+		for _, account := range scopes {
+			r := JobReport{Name: j.Name, Account: account}
+			r.Cell, r.State = l.plan.hinders(j, account)
+			if r.Cell == "" {
+				r.Ran = true
+				if err := l.runJob(ctx, j, account); err != nil {
+					return fmt.Errorf("analysis %s: %w", j.Name, err)
+				}
+			}
+			l.report.Analysis = append(l.report.Analysis, r)
+		}
+	}
+	return nil
+}
+
+func (l *loader) runJob(ctx context.Context, j Job, account string) error {
+	if l.o.DryRun {
+		return nil
+	}
+	params := map[string]any{"tag": l.tag, "UPDATE_TAG": l.tag, "account": nil, "accounts": l.plan.accounts}
+	if account != "" {
+		params["account"] = account
+	}
+	var all []statement
+	for _, cypher := range slices.Concat(j.Reset, j.Set) {
+		all = append(all, statement{cypher, params})
+	}
+	_, _, err := l.graph.write(ctx, all...)
+	return err
+}
+
+// hinders is the first cell that the job reads and that is not complete, empty
+// where there is none. A sync without any cell counts as an absent one.
+func (p *plan) hinders(j Job, account string) (cell string, state store.State) {
+	accounts := p.accounts
+	if account != "" {
+		accounts = []string{account}
+	}
+	for _, account := range accounts {
+		for _, sync := range j.Reads {
+			some := false
+			for _, id := range p.bySync[sync] {
+				if id.Account == account {
+					some = true
+					if s := p.states[id.String()]; s != store.Complete {
+						return id.String(), s
+					}
+				}
+			}
+			if !some {
+				return store.CellID{Provider: "aws", Account: account, Region: "*", Sync: sync}.String(), absent
+			}
+		}
+	}
+	return "", ""
+}

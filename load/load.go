@@ -1,0 +1,269 @@
+// Package load writes a snapshot into Neo4j as Cartography's graph: the same
+// labels, properties and relationships, firstseen and lastupdated.
+//
+// Loading is repeatable: a second load of the same snapshot changes nothing,
+// and an interrupted one is finished by running it again. What the snapshot
+// does not show is deleted only where its cells prove that it is gone.
+package load
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"snap/store"
+	"snap/store/kind"
+)
+
+// Options say how to load.
+type Options struct {
+	Registry *kind.Registry // what the snapshot's tables become
+	Jobs     []Job          // the analysis, in order
+
+	Tag       int64   // the update tag, Unix seconds; 0 is the snapshot's own
+	Force     bool    // load although the graph holds a newer load of an account
+	DryRun    bool    // write nothing, report what would be written and deleted
+	NoCleanup bool    // delete nothing
+	MaxDelete float64 // refuse to delete more than this share of a label's nodes in an account; 0: no limit. Up to guardFloor nodes may always go.
+
+	Progress func(Progress) // called from time to time; may be nil
+}
+
+// Progress tells how far a load is.
+type Progress struct {
+	Phase string // "indexes", "nodes", "links", "cleanup" or "analysis"
+	Table string // or the job's name
+	Done  int64  // rows
+	Total int64
+}
+
+// NewerError says that the graph already holds a newer load of an account.
+type NewerError struct {
+	Account string
+	Holds   int64 // update tag, Unix seconds
+	Tag     int64
+}
+
+func (e *NewerError) Error() string {
+	at := func(tag int64) string { return time.Unix(tag, 0).UTC().Format(time.RFC3339) }
+	return fmt.Sprintf("the graph already holds account %s as of %s, newer than this snapshot's %s: load a newer snapshot, or this one with --force", e.Account, at(e.Holds), at(e.Tag))
+}
+
+// source reads a snapshot's files; *store.Snapshot is one.
+type source interface {
+	Read(t *kind.Table, f store.File) (rows iter.Seq2[kind.Row, error], missing, extra []string)
+}
+
+type loader struct {
+	graph  *Graph
+	source source
+	o      Options
+	tag    int64
+	plan   *plan
+	report *Report
+	tables map[string]int // table → index in report.Tables
+	dry    *dry
+	at     Progress
+}
+
+// Load writes a snapshot into the graph. The report tells what was done, also
+// where an error ends the load early: what is written then stays, and loading
+// again goes on from there.
+func Load(ctx context.Context, g *Graph, snap *store.Snapshot, o Options) (*Report, error) {
+	return load(ctx, g, &snap.Manifest, snap.ID, snap, o)
+}
+
+func load(ctx context.Context, g *Graph, m *store.Manifest, id string, s source, o Options) (*Report, error) {
+	started := time.Now()
+	l := &loader{graph: g, source: s, o: o, tag: o.Tag, plan: newPlan(o.Registry, m), dry: newDry(), tables: map[string]int{}}
+	if l.tag == 0 {
+		l.tag = m.Tag()
+	}
+	l.report = &Report{Snapshot: id, Tag: l.tag, DryRun: o.DryRun, Unknown: l.plan.unknown}
+	for i, t := range l.plan.tables {
+		l.tables[t.Name] = i
+		l.report.Tables = append(l.report.Tables, TableReport{Table: t.Name, Label: t.Label, Sync: t.Sync})
+	}
+	err := l.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // the driver says so in its own words
+	}
+	l.report.Seconds = time.Since(started).Seconds()
+	return l.report, err
+}
+
+func (l *loader) run(ctx context.Context) error {
+	if l.graph.readOnly && !l.o.DryRun {
+		return l.graph.errReadOnly()
+	}
+	if err := l.refuseOlder(ctx); err != nil {
+		return err
+	}
+	l.phase("indexes", "")
+	var err error
+	if l.report.Indexes, err = createIndexes(ctx, l.graph, indexes(l.plan.tables), l.o.DryRun); err != nil {
+		return err
+	}
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	l.count()
+	for _, t := range l.plan.tables {
+		if t.Label != "" {
+			l.phase("nodes", t.Name)
+			if err := l.nodes(ctx, t); err != nil {
+				return fmt.Errorf("load table %s: %w", t.Name, err)
+			}
+		}
+	}
+	for _, t := range l.plan.tables {
+		l.phase("links", t.Name)
+		if err := l.links(ctx, t); err != nil {
+			return fmt.Errorf("load relationships of table %s: %w", t.Name, err)
+		}
+	}
+	if !l.o.NoCleanup {
+		l.phase("cleanup", "")
+		if err := l.clean(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.analyse(ctx); err != nil {
+		return err
+	}
+	return l.finish(ctx)
+}
+
+// metadata is the id of Cartography's node that says when an account was
+// synchronized, as a whole (AWSAccount) or for one label.
+func metadata(account, label string) string { return accountLabel + "_" + account + "_" + label }
+
+// syncedTypes are the labels for which Cartography keeps such a node of their
+// own, by the sync that brings them.
+// Source: the calls of merge_module_sync_metadata in cartography/intel/aws.
+var syncedTypes = map[string]string{
+	"acm:certificate": "AWSACMCertificate", "cloudformation": "AWSCloudFormationStack", "cloudfront": "AWSCloudFrontDistribution",
+	"dynamodb": "AWSDynamoDBTable", "elasticache": "AWSElasticacheCluster", "iam": "AWSPrincipal", "rds": "AWSRDSCluster",
+	"s3": "AWSS3Bucket", "s3accountpublicaccessblock": "AWSS3AccountPublicAccessBlock", "secretsmanager": "AWSSecretsManagerSecretVersion",
+	"sns": "AWSSNSTopic",
+}
+
+// refuseOlder refuses a snapshot older than what the graph holds, also of a
+// load that was interrupted.
+func (l *loader) refuseOlder(ctx context.Context) error {
+	if l.o.Force {
+		return nil
+	}
+	ids := []string{}
+	for _, a := range l.plan.accounts {
+		ids = append(ids, metadata(a, accountLabel))
+	}
+	rows, err := l.graph.read(ctx, "MATCH (m:ModuleSyncMetadata) WHERE m.id IN $ids RETURN m.groupid, m.lastupdated, m._snap_begun ORDER BY m.groupid", map[string]any{"ids": ids})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		finished, _ := r[1].(int64)
+		begun, _ := r[2].(int64)
+		if holds := max(finished, begun); holds > l.tag {
+			account, _ := r[0].(string)
+			return &NewerError{Account: account, Holds: holds, Tag: l.tag}
+		}
+	}
+	return nil
+}
+
+// begin notes that the load of these accounts has begun: it may be interrupted
+// before finish.
+func (l *loader) begin(ctx context.Context) error {
+	return l.stamp(ctx, "_snap_begun", func(account string) []string { return []string{accountLabel} })
+}
+
+// finish notes when the accounts were loaded, and the labels that Cartography
+// keeps a note of where all their cells are complete.
+func (l *loader) finish(ctx context.Context) error {
+	return l.stamp(ctx, "lastupdated", func(account string) []string {
+		labels := []string{accountLabel}
+		for sync, label := range syncedTypes {
+			if slices.Contains(l.plan.whole(evidence{sync: true}, nil), account) {
+				labels = append(labels, label)
+			}
+		}
+		return labels
+	})
+}
+
+func (l *loader) stamp(ctx context.Context, property string, labels func(account string) []string) error {
+	if l.o.DryRun {
+		return nil
+	}
+	rows := []map[string]any{}
+	for _, a := range l.plan.accounts {
+		for _, label := range labels(a) {
+			rows = append(rows, map[string]any{"id": metadata(a, label), "account": a, "label": label})
+		}
+	}
+	_, _, err := l.graph.write(ctx, statement{"UNWIND $rows AS row MERGE (m:ModuleSyncMetadata {id: row.id}) ON CREATE SET m:SyncMetadata, m.firstseen = timestamp() " +
+		"SET m.syncedtype = row.label, m.grouptype = '" + accountLabel + "', m.groupid = row.account, m." + property + " = $tag",
+		map[string]any{"rows": rows, "tag": l.tag}})
+	return err
+}
+
+// table is a table's part of the report.
+func (l *loader) table(t *kind.Table) *TableReport { return &l.report.Tables[l.tables[t.Name]] }
+
+// note records the columns that a file lacks or has beyond the declaration.
+func (l *loader) note(t *kind.Table, missing, extra []string) {
+	r := l.table(t)
+	for _, name := range missing {
+		if name != kind.Unknown {
+			r.Missing = union(r.Missing, name)
+		}
+	}
+	for _, name := range extra {
+		r.Ignored = union(r.Ignored, name)
+	}
+}
+
+// provider is the provider of a cell's name.
+func (l *loader) provider(cell string) string {
+	provider, _, _ := strings.Cut(cell, "/")
+	return provider
+}
+
+// count adds up the rows that are to be read: a table's twice where its links
+// take a second reading.
+func (l *loader) count() {
+	rows := map[string]int64{}
+	for _, c := range l.plan.manifest.Cells {
+		for _, f := range c.Files {
+			rows[f.Table] += f.Rows
+		}
+	}
+	for _, t := range l.plan.tables {
+		if t.Label != "" {
+			l.at.Total += rows[t.Name]
+		}
+		if n := len(claims(t)); n > 1 || n == 1 && l.inline(t) == nil {
+			l.at.Total += rows[t.Name]
+		}
+	}
+}
+
+func (l *loader) phase(phase, table string) {
+	l.at.Phase, l.at.Table = phase, table
+	if l.o.Progress != nil {
+		l.o.Progress(l.at)
+	}
+}
+
+// step counts rows.
+func (l *loader) step(rows int64) {
+	l.at.Done += rows
+	if l.o.Progress != nil && l.at.Done%1000 == 0 {
+		l.o.Progress(l.at)
+	}
+}

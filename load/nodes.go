@@ -1,0 +1,230 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"snap/store/kind"
+)
+
+// What the graph keeps for the cleanup, on nodes and relationships alike:
+// the property _snap_cells lists the cells that assert it. The first statement
+// of a load to touch one takes those cells off that are complete in this
+// snapshot, for they will assert it again if they still do; the others add to
+// the list. One that no statement touches is gone if all its cells are
+// complete.
+
+// assert is the SET item that keeps the list of x for the cells row.cs.
+func assert(x, row, complete string) string {
+	list := "coalesce(" + x + "._snap_cells, [])"
+	return fmt.Sprintf("%[1]s._snap_cells = CASE WHEN %[1]s.lastupdated = $tag THEN %[2]s + [c IN %[3]s.cs WHERE NOT c IN %[2]s] "+
+		"ELSE [c IN %[2]s WHERE NOT c IN $%[4]s AND NOT c IN %[3]s.cs] + %[3]s.cs END", x, list, row, complete)
+}
+
+// nodeStatement writes the nodes of a table and, if not nil, their owners'
+// links. Its text follows from the declaration alone.
+func nodeStatement(t *kind.Table, shared bool, owner *claim, by match) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "UNWIND $rows AS row MERGE (n:%s {id: row.id}) ON CREATE SET n.firstseen = timestamp()", quote(t.Label))
+	with := "n, row"
+	if shared {
+		b.WriteString(" WITH n, row, any(c IN coalesce(n._snap_cells, []) WHERE split(c, '/')[3] IN $full AND (n.lastupdated = $tag OR NOT c IN $complete)) AS described")
+		with += ", described"
+	}
+	fmt.Fprintf(&b, " SET %s SET n += row.p", assert("n", "row", "complete"))
+	if shared {
+		b.WriteString(", n += CASE WHEN described THEN {} ELSE row.s END")
+	}
+	b.WriteString(", n.lastupdated = $tag")
+	for _, alias := range t.Aliases {
+		fmt.Fprintf(&b, ", n:%s", quote(alias))
+	}
+	if owner != nil {
+		fmt.Fprintf(&b, " WITH %s UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s SET r += own.p, r.lastupdated = $tag RETURN count(r)",
+			with, by.cypher("o", owner.link.Other(), "own", "k"), arrow(owner.link), assert("r", "own", "owned"))
+	}
+	return b.String()
+}
+
+// arrow is the pattern of a link r from or to the row's node n.
+func arrow(l kind.Link) string {
+	if l.To != "" {
+		return "(n)-[r:" + quote(l.Type) + "]->(o)"
+	}
+	return "(n)<-[r:" + quote(l.Type) + "]-(o)"
+}
+
+// inline is the owner's link that the statement of a table's nodes writes too:
+// that of every table whose owners are written before it.
+func (l *loader) inline(t *kind.Table) *claim {
+	owner, ok := t.OwnerLink()
+	if !ok || !l.plan.before(owner.Other(), t) {
+		return nil
+	}
+	return &claim{t, owner, true}
+}
+
+// nodes writes the nodes of a table.
+func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
+	report := l.table(t)
+	full := l.plan.full(t)
+	var own, shared []property
+	for i, c := range t.Columns {
+		switch {
+		case !c.Property() || c.Name == "id":
+		case full[c.Name] != nil:
+			shared = append(shared, property{c.Name, i})
+		default:
+			own = append(own, property{c.Name, i})
+		}
+	}
+	describers := []string{}
+	for _, syncs := range full {
+		for _, s := range syncs {
+			if !slices.Contains(describers, s) {
+				describers = append(describers, s)
+			}
+		}
+	}
+	slices.Sort(describers)
+
+	params := map[string]any{"tag": l.tag, "complete": l.plan.complete(l.plan.ofLabel(t.Label), nil), "full": describers}
+	owner := l.inline(t)
+	var by match
+	var ownerProps []property
+	if owner != nil {
+		by, ownerProps = newMatch(t, owner.link.On), newProperties(t, owner.link.Props)
+		params["owned"] = l.plan.complete(l.plan.ofClaims(l.plan.asserting(owner.edge())), nil)
+	}
+	cypher := nodeStatement(t, len(shared) > 0, owner, by)
+
+	b := newBatch(func(rows []entry) error {
+		return halving(rows, func(rows []entry) error {
+			found, n, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
+			if err != nil {
+				return err
+			}
+			report.NodesCreated += n.nodesCreated
+			if len(found) > 0 {
+				report.Links += found[0][0].(int64)
+			}
+			return nil
+		})
+	})
+	id, _ := t.Column("id")
+	err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
+		report.Rows++
+		l.step(1)
+		if row[id] == nil {
+			return fmt.Errorf("table %s of cell %s: a row without id", t.Name, cell)
+		}
+		unknown := view.UnknownColumns(row)
+		var owners [][]any
+		if owner != nil {
+			known := false
+			if owners, known = by.values(view, row, account, unknown); !known {
+				l.plan.doubts(owner.edge(), cell)
+			}
+		}
+		if l.o.DryRun {
+			l.dry.node(t.Label, row[id])
+			for _, o := range owners {
+				report.Links++
+				l.dry.link(*owner, row[id], o)
+			}
+			return nil
+		}
+		p, s := map[string]any{}, map[string]any{}
+		size := 40 + len(cell) + sizeOf(row[id]) + take(p, own, view, row, unknown) + take(s, shared, view, row, unknown)
+		for name, v := range view.Concepts(l.provider(cell), row) {
+			into := p
+			if len(shared) > 0 {
+				into = s
+			}
+			into[name] = parameter(v)
+			size += len(name) + sizeOf(v)
+		}
+		return b.add(key(row[id]), size+len(owners)*(60+len(cell)), func(e entry, fresh bool) {
+			if fresh {
+				e["id"], e["p"], e["s"], e["cs"], e["os"] = row[id], p, s, []string{cell}, []map[string]any{}
+			} else {
+				maps.Copy(e["p"].(map[string]any), p)
+				maps.Copy(e["s"].(map[string]any), s)
+				e["cs"] = union(e["cs"].([]string), cell)
+			}
+			for _, values := range owners {
+				props := map[string]any{}
+				take(props, ownerProps, view, row, unknown)
+				e["os"] = addOwner(e["os"].([]map[string]any), values, props, cell)
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return b.flush()
+}
+
+// addOwner adds one owner to those of a node, which has each but once.
+func addOwner(all []map[string]any, values []any, props map[string]any, cell string) []map[string]any {
+	for _, o := range all {
+		same := true
+		for i, v := range values {
+			same = same && o[field("k", i)] == v
+		}
+		if same {
+			maps.Copy(o["p"].(map[string]any), props)
+			o["cs"] = union(o["cs"].([]string), cell)
+			return all
+		}
+	}
+	o := map[string]any{"p": props, "cs": []string{cell}}
+	for i, v := range values {
+		o[field("k", i)] = v
+	}
+	return append(all, o)
+}
+
+// full are, for a stub, the columns that a table describing the same nodes in
+// full has too, each with the syncs of those tables. A stub leaves them alone
+// where such a description stands.
+func (p *plan) full(t *kind.Table) map[string][]string {
+	out := map[string][]string{}
+	if !t.Stub {
+		return out
+	}
+	for _, other := range p.all {
+		if other.Label != t.Label || other.Stub {
+			continue
+		}
+		for _, c := range other.Columns {
+			if i, ok := t.Column(c.Name); ok && t.Columns[i].Property() {
+				out[c.Name] = append(out[c.Name], other.Sync)
+			}
+		}
+	}
+	return out
+}
+
+func union(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+func field(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) }
+
+// with is a statement's parameters for some rows.
+func with(params map[string]any, rows []entry) map[string]any {
+	p := maps.Clone(params)
+	list := make([]map[string]any, len(rows))
+	for i, r := range rows {
+		list[i] = r
+	}
+	p["rows"] = list
+	return p
+}

@@ -1,0 +1,52 @@
+package load
+
+import "snap/store"
+
+// Report says what a load did, or with DryRun would do.
+type Report struct {
+	Snapshot string        `json:"snapshot"` // the snapshot's id
+	Tag      int64         `json:"tag"`      // the update tag, Unix seconds
+	DryRun   bool          `json:"dry_run,omitempty"`
+	Indexes  int           `json:"indexes_created"`
+	Tables   []TableReport `json:"tables"`            // in the order they were written
+	Unknown  []string      `json:"unknown,omitempty"` // the snapshot's tables that this program does not know: not loaded
+	Analysis []JobReport   `json:"analysis,omitempty"`
+	Seconds  float64       `json:"seconds"`
+}
+
+// TableReport is one table's part. Tables that share a label or a relationship
+// share its cleanup, which is told with the first that describes it.
+type TableReport struct {
+	Table        string   `json:"table"`
+	Label        string   `json:"label,omitempty"`
+	Sync         string   `json:"sync"`
+	Rows         int64    `json:"rows"`          // rows read and written as nodes, or for a table of relationships as such
+	NodesCreated int64    `json:"nodes_created"` // of them new; a dry run does not know
+	Links        int64    `json:"links"`         // relationships written; in a dry run those that rows assert, whether their ends exist or not
+	NodesDeleted int64    `json:"nodes_deleted"`
+	LinksDeleted int64    `json:"links_deleted"`     // without those that went with their node
+	Kept         []Kept   `json:"kept,omitempty"`    // what was not seen, yet stays
+	Missing      []string `json:"missing,omitempty"` // columns that the snapshot lacks: their properties stay as they were
+	Ignored      []string `json:"ignored,omitempty"` // columns of the snapshot that this program does not know
+}
+
+// Kept counts nodes and relationships that were not seen but that nothing
+// proves gone, because of one cell. What several cells keep counts with each.
+type Kept struct {
+	Cell  string      `json:"cell"`
+	State store.State `json:"state"` // "absent" where the snapshot lacks the cell
+	Nodes int64       `json:"nodes,omitempty"`
+	Links int64       `json:"links,omitempty"`
+}
+
+// absent is the state of a cell that the snapshot lacks.
+const absent store.State = "absent"
+
+// JobReport is one analysis job's part, for one account or the whole estate.
+type JobReport struct {
+	Name    string      `json:"name"`
+	Account string      `json:"account,omitempty"` // empty: the estate
+	Ran     bool        `json:"ran"`
+	Cell    string      `json:"cell,omitempty"`  // the cell because of which it was skipped
+	State   store.State `json:"state,omitempty"` // how that cell ended
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+)
+
+// disk is what the writer does to a snapshot's directory; names are relative to
+// it, with slashes. Tests stand in for it to fail or to record each operation.
+type disk interface {
+	Mkdir(name string) error                // 0700
+	Create(name string) (file, error)       // 0600; must not exist
+	Append(name string) (file, error)       // must exist
+	Rename(from, to string) error           // replaces to
+	Remove(name string) error               // a file or an empty directory
+	SyncDir(name string) error              // makes creations, renames and removals in it durable
+	Lock(name string) (release, error)      // ErrLocked while another process holds it
+	Open(name string) (fs.File, error)      // a regular file, for reading
+	List(dir string) ([]fs.DirEntry, error) // by name
+	Close() error
+}
+
+type file interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+var errIrregular = errors.New("not a regular file")
+
+// release gives up a lock.
+type release func() error
+
+// rooted is the disk itself. os.Root keeps every name inside the directory,
+// whatever links it contains.
+type rooted struct{ *os.Root }
+
+func openRooted(dir string) (disk, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return rooted{root}, nil
+}
+
+func (d rooted) Mkdir(name string) error { return d.Root.Mkdir(name, 0o700) }
+
+func (d rooted) Create(name string) (file, error) {
+	return d.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+func (d rooted) Append(name string) (file, error) {
+	return d.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+}
+
+func (d rooted) SyncDir(name string) error {
+	f, err := d.Root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d rooted) Open(name string) (fs.File, error) {
+	// Looked at before it is opened: opening a pipe would wait for ever.
+	info, err := d.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", name, errIrregular)
+	}
+	return d.Root.Open(name)
+}
+
+func (d rooted) List(dir string) ([]fs.DirEntry, error) { return fs.ReadDir(d.FS(), dir) }
+
+func (d rooted) Lock(name string) (release, error) {
+	for {
+		f, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			f.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				err = ErrLocked
+			}
+			return nil, err
+		}
+		// Whoever held it may have removed the file between our open and our
+		// lock; then the lock is on nothing.
+		held, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if named, err := d.Lstat(name); err != nil || !os.SameFile(held, named) {
+			f.Close()
+			continue
+		}
+		return func() error { return errors.Join(d.Root.Remove(name), f.Close()) }, nil
+	}
+}
+
+// writeFile makes a file durable under its name or leaves the name as it was:
+// a temporary file beside it is written and renamed. write gives the name,
+// which may depend on what was written.
+func writeFile(d disk, temp string, write func(io.Writer) (name string, err error)) (err error) {
+	f, err := d.Create(temp)
+	if err != nil {
+		return err
+	}
+	name, err := write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = d.Rename(temp, name)
+	}
+	if err != nil {
+		d.Remove(temp) // no more than tidy: what stays is swept when the collection resumes
+		return err
+	}
+	return d.SyncDir(path.Dir(name))
+}
+
+// makeDir creates dir, where it is missing, as durably as its content will be.
+func makeDir(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			return nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}

@@ -1,0 +1,584 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parquet-go/parquet-go"
+
+	"snap/store/kind"
+)
+
+// Snapshot is a snapshot that was opened. It is safe for concurrent use.
+type Snapshot struct {
+	Manifest Manifest
+	ID       string // "sha256:" and the hex SHA-256 of manifest.json
+
+	dir    string
+	disk   disk
+	tables map[string]*schema
+	cells  map[CellID]int // in Manifest.Cells
+	files  map[string]CellID
+}
+
+// Open opens the snapshot in dir. It checks the manifest, that each file is
+// there in its size, and that there is nothing else; the files' content is
+// checked when they are read. The error is ErrNotSnapshot, a *DamagedError or
+// a *VersionError, or what the system says. The caller closes the snapshot.
+func Open(dir string) (*Snapshot, error) {
+	s, err := open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func open(dir string) (_ *Snapshot, err error) {
+	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no such directory", ErrNotSnapshot)
+	} else if err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%w: it is no directory", ErrNotSnapshot)
+	}
+	d, err := openRooted(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	m, id, err := readManifest(d)
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{
+		Manifest: m, ID: id, dir: dir, disk: d,
+		tables: map[string]*schema{}, cells: map[CellID]int{}, files: map[string]CellID{},
+	}
+	for _, t := range m.Tables {
+		if s.tables[t.Name], err = newSchema(t.Name, t.Columns); err != nil {
+			return nil, damaged(manifestFile, "table %s: %v", t.Name, err)
+		}
+	}
+	for i, c := range m.Cells {
+		s.cells[c.CellID] = i
+		for _, f := range c.Files {
+			s.files[f.Path] = c.CellID
+		}
+	}
+	if errs := s.structure(); len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return s, nil
+}
+
+// readManifest reads the manifest; the error is ErrNotSnapshot where there is
+// none.
+func readManifest(d disk) (m Manifest, id string, err error) {
+	f, err := d.Open(manifestFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		if j, err := d.Open(journalFile); err == nil {
+			j.Close()
+			return m, "", fmt.Errorf("%w: %w; resume it first", ErrNotSnapshot, ErrUnfinished)
+		}
+		return m, "", fmt.Errorf("%w: there is no %s", ErrNotSnapshot, manifestFile)
+	}
+	if errors.Is(err, errIrregular) {
+		return m, "", damaged(manifestFile, "not a regular file")
+	}
+	if err != nil {
+		return m, "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if err != nil {
+		return m, "", err
+	}
+	if len(b) > maxManifest {
+		return m, "", damaged(manifestFile, "more than %d bytes", maxManifest)
+	}
+	if m, err = decodeManifest(b); err != nil {
+		return m, "", err
+	}
+	return m, "sha256:" + hexSHA256(b), nil
+}
+
+// Close lets go of the directory.
+func (s *Snapshot) Close() error { return s.disk.Close() }
+
+// Table is what the manifest says of a table.
+func (s *Snapshot) Table(name string) (TableInfo, bool) {
+	for _, t := range s.Manifest.Tables {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return TableInfo{}, false
+}
+
+// Own is a table as the snapshot itself describes it, columns only, for
+// readers that have no declaration of it.
+func (s *Snapshot) Own(name string) (*kind.Table, bool) {
+	t, ok := s.Table(name)
+	if !ok {
+		return nil, false
+	}
+	return &kind.Table{Name: t.Name, Sync: t.Sync, Columns: slices.Clone(t.Columns)}, true
+}
+
+// Cell is what the manifest says of a cell.
+func (s *Snapshot) Cell(id CellID) (Cell, bool) {
+	i, ok := s.cells[id]
+	if !ok {
+		return Cell{}, false
+	}
+	return s.Manifest.Cells[i], true
+}
+
+// structure compares the directory with the manifest, but for the content of
+// files.
+func (s *Snapshot) structure() []error {
+	var errs []error
+	sizes := map[string]int64{}
+	dirs := map[string]bool{".": true}
+	for _, c := range s.Manifest.Cells {
+		for _, f := range c.Files {
+			sizes[f.Path] = f.Size
+			for p := path.Dir(f.Path); p != "."; p = path.Dir(p) {
+				dirs[p] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
+	underway := false // another collection into the directory, which this snapshot outlives
+	var walk func(dir string)
+	walk = func(dir string) {
+		entries, err := s.disk.List(dir)
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		if dir == "." {
+			underway = slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == journalFile && e.Type().IsRegular() })
+		}
+		for _, e := range entries {
+			name := path.Join(dir, e.Name())
+			size, wanted := sizes[name]
+			switch {
+			case e.IsDir():
+				if dirs[name] || underway && isOurs(name, e) {
+					walk(name)
+				} else {
+					errs = append(errs, damaged(name, "does not belong to the snapshot"))
+				}
+			case !e.Type().IsRegular():
+				errs = append(errs, damaged(name, "neither a regular file nor a directory"))
+			case wanted:
+				seen[name] = true
+				info, err := e.Info()
+				if err != nil {
+					errs = append(errs, err)
+				} else if info.Size() != size {
+					errs = append(errs, damaged(name, "has %d bytes, not the %d of the manifest", info.Size(), size))
+				}
+			case name == manifestFile || name == journalFile || name == lockFile || dir == "." && isTemp(name):
+				// All but the first are left by a writer that crashed.
+			case underway && isOurs(name, e):
+			default:
+				errs = append(errs, damaged(name, "does not belong to the snapshot"))
+			}
+		}
+	}
+	walk(".")
+	for _, c := range s.Manifest.Cells {
+		for _, f := range c.Files {
+			if !seen[f.Path] {
+				errs = append(errs, damaged(f.Path, "is missing"))
+			}
+		}
+	}
+	return errs
+}
+
+// Verify checks the snapshot again: the manifest and that all files are there
+// in their size; with readData also every byte and row. It returns what it
+// found, or the context's error.
+func (s *Snapshot) Verify(ctx context.Context, readData bool) []error {
+	_, id, err := readManifest(s.disk)
+	if err == nil && id != s.ID {
+		err = damaged(manifestFile, "it was replaced after it had been opened")
+	}
+	if err != nil {
+		return []error{err}
+	}
+	errs := s.structure()
+	if !readData {
+		return errs
+	}
+	for _, c := range s.Manifest.Cells {
+		for _, f := range c.Files {
+			if ctx.Err() != nil {
+				return append(errs, ctx.Err())
+			}
+			if slices.ContainsFunc(errs, func(err error) bool {
+				d := (*DamagedError)(nil)
+				return errors.As(err, &d) && d.Path == f.Path
+			}) {
+				continue
+			}
+			own, _ := s.Own(f.Table)
+			rows, _, _ := s.Read(own, f)
+			for _, err := range rows {
+				if err == nil {
+					err = ctx.Err()
+				}
+				if err != nil {
+					errs = append(errs, err)
+					break
+				}
+			}
+		}
+	}
+	return errs
+}
+
+// Read streams the rows of a file of the snapshot by key, with the columns of
+// t. The file's checksum is verified before anything of it is parsed; each row
+// is fresh and may be kept. missing are columns of t that the file lacks: they
+// are nil in the rows and mean unknown, not null. extra are columns of the file
+// that t lacks. An error ends the rows; it is a *DamagedError where the file is
+// not what the manifest says.
+func (s *Snapshot) Read(t *kind.Table, f File) (rows iter.Seq2[kind.Row, error], missing, extra []string) {
+	fail := func(err error) (iter.Seq2[kind.Row, error], []string, []string) {
+		err = fmt.Errorf("snapshot %s: %w", s.dir, err)
+		return func(yield func(kind.Row, error) bool) { yield(nil, err) }, missing, extra
+	}
+	id, ok := s.files[f.Path]
+	own := s.tables[f.Table]
+	if !ok || own == nil || !slices.Contains(s.Manifest.Cells[s.cells[id]].Files, f) {
+		return fail(fmt.Errorf("%s is no file of it", f.Path))
+	}
+	if t.Name != f.Table {
+		return fail(fmt.Errorf("%s: is of table %s, not %s", f.Path, f.Table, t.Name))
+	}
+	to := make([]int, len(own.columns)) // where a column of the file goes in a row of t, or -1
+	for i, c := range own.columns {
+		at, ok := t.Column(c.Name)
+		if !ok {
+			to[i] = -1
+			extra = append(extra, c.Name)
+			continue
+		}
+		if want := t.Columns[at].Type; want != c.Type {
+			return fail(fmt.Errorf("%s: column %s is a %s; this program knows it as a %s", f.Path, c.Name, c.Type, want))
+		}
+		to[i] = at
+	}
+	for _, c := range t.Columns {
+		if !slices.ContainsFunc(own.columns, func(o kind.Column) bool { return o.Name == c.Name }) {
+			missing = append(missing, c.Name)
+			if c.Key {
+				return fail(fmt.Errorf("%s: lacks the key column %s", f.Path, c.Name))
+			}
+		}
+	}
+	return func(yield func(kind.Row, error) bool) {
+		stopped := false
+		err := s.read(own, id, f, func(r kind.Row) bool {
+			row := make(kind.Row, len(t.Columns))
+			for i, at := range to {
+				if at >= 0 {
+					row[at] = r[i]
+				}
+			}
+			stopped = !yield(row, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(nil, fmt.Errorf("snapshot %s: %w", s.dir, err))
+		}
+	}, missing, extra
+}
+
+// read gives the rows of a file to take, in the file's own columns, until it
+// returns false. A row is valid until take returns; its values may be kept.
+func (s *Snapshot) read(own *schema, id CellID, f File, take func(kind.Row) bool) error {
+	b, err := loadFile(s.disk, f)
+	if err != nil {
+		return err
+	}
+	return own.decode(b, id, f, take)
+}
+
+// loadFile reads a file whole and verifies its size and checksum.
+func loadFile(d disk, f File) ([]byte, error) {
+	in, err := d.Open(f.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, damaged(f.Path, "is missing")
+	case errors.Is(err, errIrregular):
+		return nil, damaged(f.Path, "not a regular file")
+	case err != nil:
+		return nil, err
+	}
+	defer in.Close()
+	if info, err := in.Stat(); err != nil {
+		return nil, err
+	} else if info.Size() != f.Size {
+		return nil, damaged(f.Path, "has %d bytes, not the %d of the manifest", info.Size(), f.Size)
+	}
+	b := make([]byte, f.Size)
+	if _, err := io.ReadFull(in, b); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+			return nil, damaged(f.Path, "is shorter than the manifest says")
+		}
+		return nil, err
+	}
+	if hexSHA256(b) != f.SHA256 {
+		return nil, damaged(f.Path, "its content is not what was written: its SHA-256 differs from the manifest's")
+	}
+	return b, nil
+}
+
+// readBatch is how many rows are put together at once.
+const readBatch = 1 << 10
+
+// decode parses a file whose checksum is right, and yet trusts nothing of it:
+// whoever made the snapshot made the checksum too.
+func (s *schema) decode(b []byte, id CellID, f File, take func(kind.Row) bool) (err error) {
+	taking := false
+	defer func() {
+		if r := recover(); r != nil {
+			if taking {
+				panic(r) // not ours
+			}
+			err = damaged(f.Path, "cannot be decoded: %v", r)
+		}
+	}()
+	// The library allocates what the footer's length says.
+	const magic = 4
+	if len(b) < 3*magic || int64(binary.LittleEndian.Uint32(b[len(b)-2*magic:])) > int64(len(b)-3*magic) {
+		return damaged(f.Path, "no Parquet file")
+	}
+	file, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return damaged(f.Path, "no Parquet file: %v", err)
+	}
+	if got, want := file.Schema().String(), s.parquet.String(); got != want {
+		return damaged(f.Path, "its columns are not those of the manifest")
+	}
+	for key, want := range metadata(id, f.Table) {
+		if key == metaFormat {
+			continue
+		}
+		if got, _ := file.Lookup(key); got != want {
+			return damaged(f.Path, "says %s=%q, not %q", key, got, want)
+		}
+	}
+	if file.NumRows() != f.Rows {
+		return damaged(f.Path, "has %d rows, not the %d of the manifest", file.NumRows(), f.Rows)
+	}
+	for _, g := range file.Metadata().RowGroups {
+		if len(g.Columns) != len(s.columns) {
+			return damaged(f.Path, "a row group lacks columns")
+		}
+		for i, c := range s.columns {
+			m := &g.Columns[i].MetaData
+			if !isList(c) && m.NumValues != g.NumRows || m.NumValues < g.NumRows || m.NumValues > f.Rows+maxPage {
+				return damaged(f.Path, "column %s: its count of values is wrong", c.Name)
+			}
+			if err := checkPages(b, c, m); err != nil {
+				return damaged(f.Path, "column %s: %v", c.Name, err)
+			}
+		}
+	}
+	total := int64(0)
+	var last kind.Row
+	for _, g := range file.RowGroups() {
+		total += g.NumRows()
+		if total > f.Rows || g.NumRows() < 0 {
+			return damaged(f.Path, "has more rows than the manifest says")
+		}
+		columns := make([]*column, len(s.columns))
+		for i, chunk := range g.ColumnChunks() {
+			columns[i] = &column{Column: s.columns[i], pages: chunk.Pages(), values: make([]parquet.Value, min(readBatch, g.NumRows()))}
+			defer columns[i].close()
+		}
+		width := len(columns)
+		buffer := make([]any, min(readBatch, g.NumRows())*int64(width))
+		for left := g.NumRows(); left > 0; {
+			n := int(min(left, readBatch))
+			left -= int64(n)
+			block := buffer[:n*width]
+			clear(block)
+			for i, c := range columns {
+				if err := c.read(block[i:], width, n); err != nil {
+					return damaged(f.Path, "column %s: %v", c.Name, err)
+				}
+			}
+			for ; len(block) > 0; block = block[width:] {
+				row := kind.Row(block[:width:width])
+				if last != nil && s.compare(last, row) >= 0 {
+					return damaged(f.Path, "row %s is out of order or there twice", s.keyText(row))
+				}
+				last = row
+				taking = true
+				if !take(row) {
+					return nil
+				}
+				taking = false
+			}
+			last = slices.Clone(last)
+		}
+		for _, c := range columns {
+			if err := c.end(); err != nil {
+				return damaged(f.Path, "column %s: %v", c.Name, err)
+			}
+		}
+	}
+	if total != f.Rows {
+		return damaged(f.Path, "has %d rows, not the %d of the manifest", total, f.Rows)
+	}
+	return nil
+}
+
+// column reads a column of a row group value by value.
+type column struct {
+	kind.Column
+	pages  parquet.Pages
+	page   parquet.Page
+	reader parquet.ValueReader
+	values []parquet.Value // buffer
+	at, n  int             // what of it is still to be read
+}
+
+func (c *column) close() {
+	parquet.Release(c.page)
+	c.pages.Close()
+}
+
+// next is the next value without taking it; io.EOF at the end.
+func (c *column) next() (parquet.Value, error) {
+	for c.at == c.n {
+		if c.reader == nil {
+			parquet.Release(c.page)
+			c.page = nil
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				return parquet.Value{}, err
+			}
+			c.page, c.reader = page, page.Values()
+		}
+		n, err := c.reader.ReadValues(c.values)
+		if err != nil {
+			c.reader = nil
+			if err != io.EOF {
+				return parquet.Value{}, err
+			}
+		} else if n == 0 {
+			return parquet.Value{}, io.ErrNoProgress
+		}
+		c.at, c.n = 0, n
+	}
+	return c.values[c.at], nil
+}
+
+// end makes sure that there is no value left.
+func (c *column) end() error {
+	switch _, err := c.next(); err {
+	case nil:
+		return errors.New("it has more values than rows")
+	case io.EOF:
+		return nil
+	default:
+		return err
+	}
+}
+
+// read sets every width-th element of to to the value of the next n rows.
+func (c *column) read(to []any, width, n int) error {
+	present := 1
+	if required(c.Column) {
+		present = 0
+	}
+	for i := range n {
+		v, err := c.next()
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		c.at++
+		level := v.DefinitionLevel()
+		if v.RepetitionLevel() != 0 {
+			return errors.New("a row begins inside a list")
+		}
+		if level < present {
+			continue // null
+		}
+		var value any
+		switch c.Type {
+		case kind.Strings:
+			value, err = list(c, v, level > present, textOf)
+		case kind.Ints:
+			value, err = list(c, v, level > present, func(v parquet.Value) (int64, error) { return v.Int64(), nil })
+		case kind.String:
+			value, err = textOf(v)
+		case kind.Int:
+			value = v.Int64()
+		case kind.Float:
+			value = v.Double()
+		case kind.Bool:
+			value = v.Boolean()
+		case kind.Time:
+			value = time.UnixMicro(v.Int64()).UTC()
+		}
+		if err != nil {
+			return err
+		}
+		to[i*width] = value
+	}
+	return nil
+}
+
+// list reads a list whose first value, if it has one, is first.
+func list[E any](c *column, first parquet.Value, some bool, of func(parquet.Value) (E, error)) ([]E, error) {
+	elements := []E{}
+	if !some {
+		return elements, nil
+	}
+	for v := first; ; c.at++ {
+		e, err := of(v)
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, e)
+		if v, err = c.next(); err == io.EOF || err == nil && v.RepetitionLevel() == 0 {
+			return elements, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func textOf(v parquet.Value) (string, error) {
+	b := v.ByteArray()
+	if !utf8.Valid(b) {
+		return "", fmt.Errorf("not valid UTF-8: %q", short(string(b)))
+	}
+	return string(b), nil
+}
