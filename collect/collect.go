@@ -43,6 +43,8 @@ type Cost struct{ Calls, Retries, Throttles int }
 type Options struct {
 	// Concurrency is how many cells run at once; 0 means DefaultConcurrency.
 	Concurrency int
+	// CellTimeout ends a cell that takes longer; 0 means DefaultCellTimeout.
+	CellTimeout time.Duration
 	// Now is the clock; nil means time.Now. Times go to the manifest only.
 	Now func() time.Time
 	// Ended is called after each cell, one call at a time.
@@ -50,8 +52,20 @@ type Options struct {
 }
 
 // DefaultConcurrency is how many cells run at once. A cell waits for the
-// network nearly all its time; the rate limits are what bounds the requests.
-const DefaultConcurrency = 64
+// network or its rate limits nearly all its time; what bounds the requests is
+// the provider's.
+const DefaultConcurrency = 512
+
+// DefaultCellTimeout is how long a cell may take. It is there for what never
+// ends, not for what is big: ten thousand requests at fifteen a second fit.
+const DefaultCellTimeout = time.Hour
+
+// errCellTimeout is the cause with which a cell's context ends.
+type errCellTimeout struct{ after time.Duration }
+
+func (e *errCellTimeout) Error() string {
+	return fmt.Sprintf("the cell took longer than %s; --cell-timeout allows more", e.after)
+}
 
 // Run collects the tasks and writes each cell to w. A cell's failure is its
 // outcome and never Run's error: that is for what stops the run itself, such
@@ -60,6 +74,9 @@ const DefaultConcurrency = 64
 func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
 	if o.Concurrency == 0 {
 		o.Concurrency = DefaultConcurrency
+	}
+	if o.CellTimeout == 0 {
+		o.CellTimeout = DefaultCellTimeout
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -70,7 +87,7 @@ func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
 	for _, t := range Fair(tasks) {
 		g.Go(func() error {
 			cell := w.Cell(t.ID)
-			outcome := runTask(ctx, t, cell, o.Now)
+			outcome := runTask(ctx, t, cell, o)
 			rows := cell.Rows()
 			if err := cell.Close(t.Tables, outcome); err != nil {
 				return fmt.Errorf("%s: %w", t.ID, err)
@@ -110,8 +127,8 @@ func Fair(tasks []Task) []Task {
 	return out
 }
 
-func runTask(ctx context.Context, t Task, cell *store.CellWriter, now func() time.Time) store.Outcome {
-	started := now().UTC()
+func runTask(ctx context.Context, t Task, cell *store.CellWriter, o Options) store.Outcome {
+	started := o.Now().UTC()
 	var outcome store.Outcome
 	switch {
 	case t.Settled != nil:
@@ -119,13 +136,36 @@ func runTask(ctx context.Context, t Task, cell *store.CellWriter, now func() tim
 	case ctx.Err() != nil:
 		outcome = store.Outcome{State: store.Skipped, Message: "the run was stopped before this cell began"}
 	default:
-		cost, err := guarded(ctx, t, cell)
+		bounded, cancel := context.WithTimeoutCause(ctx, o.CellTimeout, &errCellTimeout{o.CellTimeout})
+		defer cancel()
+		cost, err := guarded(bounded, t, cell)
 		outcome = judge(t, err, cell.Losses(), cell.Rows())
+		if outcome.State != store.Complete {
+			cut(ctx, bounded, &outcome)
+		}
 		outcome.Calls, outcome.Retries, outcome.Throttles = cost.Calls, cost.Retries, cost.Throttles
 	}
 	outcome.Message = oneLine(outcome.Message)
-	outcome.Started, outcome.Finished = started, now().UTC()
+	outcome.Started, outcome.Finished = started, o.Now().UTC()
 	return outcome
+}
+
+// cut puts right the outcome of a cell that did not end by itself: what its
+// requests say is that they were cancelled.
+func cut(run, cell context.Context, o *store.Outcome) {
+	var timeout *errCellTimeout
+	switch {
+	case run.Err() != nil:
+		o.Code, o.Action, o.Message = "Interrupted", "", "the run was stopped while this cell was under way"
+		if o.State != store.Partial {
+			o.State = store.Skipped
+		}
+	case errors.As(context.Cause(cell), &timeout):
+		o.Code, o.Action, o.Message = "CellTimeout", "", timeout.Error()
+		if o.State != store.Partial {
+			o.State = store.Failed
+		}
+	}
 }
 
 // judge makes the outcome of a cell from Do's error, what its sub-calls lost

@@ -61,6 +61,10 @@ type Change struct {
 	Properties []Property `json:"properties,omitempty"`
 	Relations  []Relation `json:"relations,omitempty"`
 
+	// What the rules say, the gravest first, and how grave that is.
+	Severity Severity  `json:"severity,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+
 	Unknown *Reason `json:"unknown,omitempty"` // of kind Unknown: why
 	Perhaps Kind    `json:"perhaps,omitempty"` // of kind Unknown and one row: what it would be if the cell were complete
 	Rows    int64   `json:"rows,omitempty"`    // of kind Unknown and no key: the rows that the other side has

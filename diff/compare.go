@@ -28,6 +28,10 @@ type Options struct {
 	Accounts []string // by id
 	Regions  []string // of the cells; "global" is those of global syncs
 	Only     []string // kinds of entries: added, removed, changed, unknown
+	Ignore   []string // patterns "table.column" or "table" of what is not compared; see ReadIgnore
+
+	Rules    []Rule   // what ranks entries; Rules() are this package's own
+	Severity Severity // only entries that a rule ranks so at least; empty is all
 }
 
 // Comparison is a comparison of two snapshots, made by Compare. Its Changes
@@ -39,6 +43,8 @@ type Comparison struct {
 	options  Options
 	accounts []account
 	views    map[string]*view
+	rules    map[string][]*Rule
+	pending  *pending // the links of the account that is being compared, to be told at their far ends
 	summary  Summary
 	ran      bool
 }
@@ -82,7 +88,7 @@ func (p *part) complete(c *Comparison, i int) bool {
 // snapshots' own description is used. An error is a selection that selects
 // nothing that the snapshots have.
 func Compare(ctx context.Context, old, new *store.Snapshot, reg *kind.Registry, o Options) (*Comparison, error) {
-	c := &Comparison{ctx: ctx, options: o, decls: map[string]*kind.Table{}, views: map[string]*view{}}
+	c := &Comparison{ctx: ctx, options: o, decls: map[string]*kind.Table{}, views: map[string]*view{}, rules: byTable(o.Rules)}
 	if reg != nil {
 		for _, t := range reg.Tables() {
 			c.decls[t.Name] = t
@@ -151,6 +157,14 @@ func (c *Comparison) check() error {
 			return fmt.Errorf("diff: no kind of change %q: there are added, removed, changed and unknown", w)
 		}
 	}
+	if s := c.options.Severity; s != "" && s.rank() == 0 {
+		return fmt.Errorf("diff: no severity %q: there are critical, high, medium and low", s)
+	}
+	for _, p := range c.options.Ignore {
+		if err := checkPattern(p); err != nil {
+			return fmt.Errorf("diff: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -188,7 +202,7 @@ func (c *Comparison) plan() {
 			a := at(cell.Provider, cell.Account, i)
 			for f := range cell.Files {
 				file := &cell.Files[f]
-				if !selected(c.options.Tables, file.Table) {
+				if !selected(c.options.Tables, file.Table) || c.ignores(file.Table, "") {
 					continue
 				}
 				a.rows += file.Rows
@@ -364,10 +378,32 @@ func (c *Comparison) run(yield func(Change) error) error {
 			}
 			continue
 		}
-		columns := map[string]bool{} // tables whose missing columns were reported in this account
+		if err := c.compareAccount(a, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareAccount compares an account's parts. Tables that tell of links which
+// people look for at the far end are read first for those links, and last for
+// the rest of what they say.
+func (c *Comparison) compareAccount(a account, yield func(Change) error) error {
+	c.pending = newPending()
+	for _, p := range a.parts {
+		if c.tells(p.table) {
+			if err := (&merge{c: c, part: p, pass: collecting}).run(); err != nil {
+				return err
+			}
+		}
+	}
+	columns := map[string]bool{} // tables whose missing columns were reported in this account
+	for _, pass := range []pass{comparing, telling} {
 		for _, p := range a.parts {
-			m := &merge{c: c, part: p, yield: yield, columns: columns}
-			if err := m.run(); err != nil {
+			if c.tells(p.table) != (pass == telling) {
+				continue
+			}
+			if err := (&merge{c: c, part: p, pass: pass, yield: yield, columns: columns}).run(); err != nil {
 				return err
 			}
 		}
@@ -375,9 +411,18 @@ func (c *Comparison) run(yield func(Change) error) error {
 	return nil
 }
 
+// pass is what a merge of a part is for.
+type pass int
+
+const (
+	comparing  pass = iota // the part's entries, with the links that wait for its rows
+	collecting             // only the links that are told at their far ends
+	telling                // the part's entries, without the links that were told there
+)
+
 // emit counts an entry and hands it on, unless the options leave it out.
 func (c *Comparison) emit(ch Change, accountName string, yield func(Change) error) error {
-	wanted := selected(c.options.Only, string(ch.Kind))
+	wanted := selected(c.options.Only, string(ch.Kind)) && ch.Severity.rank() >= c.options.Severity.rank()
 	n := Counts{}
 	switch ch.Kind {
 	case Added:
@@ -397,6 +442,7 @@ func (c *Comparison) emit(ch Change, accountName string, yield func(Change) erro
 	if !wanted {
 		return nil
 	}
+	c.summary.find(&ch)
 	return yield(ch)
 }
 
@@ -411,10 +457,13 @@ type merge struct {
 	c       *Comparison
 	part    *part
 	view    *view
+	pass    pass
 	yield   func(Change) error
 	columns map[string]bool
 
 	at        [2][]int // of each of the view's columns the index in the side's rows, -1 where it cannot be compared
+	skip      []bool   // of each of the view's columns, that it is ignored
+	far       []far    // where links may wait for this table's rows
 	linksOnly bool     // a stub whose full table is compared: only its links say something of their own
 	whole     [2]bool  // the side's cell is complete
 	why       [2]*Reason
@@ -431,7 +480,15 @@ func (m *merge) run() error {
 			m.why[i] = &Reason{Side: s.name, Cell: p.id[i].String(), Text: fmt.Sprintf("has no table %s (%s)", p.table, s.snapshot.Manifest.Program)}
 		}
 	}
-	m.linksOnly = m.view.stub() && c.fullTable(m.view.decl, p)
+	full := c.fullTable(m.view, p)
+	m.linksOnly = full != nil
+	if m.linksOnly {
+		m.view = m.view.without(full)
+	}
+	m.view, m.skip = m.view.ignoring(c)
+	if m.pass == comparing {
+		m.far = c.pending.far(m.view)
+	}
 	for i := range c.sides {
 		if p.files[i] == nil && !m.whole[i] {
 			return m.unread(p.files[1-i].Rows, m.why[i])
@@ -456,7 +513,10 @@ func (m *merge) run() error {
 		if err := m.missing(); err != nil {
 			return err
 		}
-		if old.SHA256 == new.SHA256 && old.Rows == new.Rows && !c.options.All {
+		if old.SHA256 == new.SHA256 && old.Rows == new.Rows && !c.options.All && len(m.far) == 0 {
+			if m.pass == collecting {
+				return nil
+			}
 			// The same bytes: reading the first row of each is what verifies them.
 			for _, s := range streams {
 				if _, err := s.next(); err != nil {
@@ -515,12 +575,14 @@ func (m *merge) walk(streams [2]*stream) error {
 		default:
 			ch = m.alone(1, new, Added)
 		}
-		if differs {
+		switch differs = m.links(&ch, differs, old, new, order); {
+		case !differs && order == 0:
+			same++
+		case differs:
+			m.rank(&ch, sideOf(old, order <= 0), sideOf(new, order >= 0))
 			if err := m.c.emit(ch, m.part.name, m.yield); err != nil {
 				return err
 			}
-		} else if order == 0 {
-			same++
 		}
 		if order <= 0 {
 			if old, err = streams[0].next(); err != nil {
@@ -533,9 +595,17 @@ func (m *merge) walk(streams [2]*stream) error {
 			}
 		}
 	}
-	if same > 0 {
+	if same > 0 && m.pass != collecting {
 		p := m.part
 		m.c.summary.count(p.provider, p.account, p.name, p.sync, p.table, Counts{Same: same})
+	}
+	return nil
+}
+
+// sideOf is the row if it is of the key that is compared, nil else.
+func sideOf(row kind.Row, is bool) kind.Row {
+	if is {
+		return row
 	}
 	return nil
 }
@@ -543,6 +613,9 @@ func (m *merge) walk(streams [2]*stream) error {
 // unread is the entry for a table of which one side has rows and the other
 // neither rows nor the proof that there are none.
 func (m *merge) unread(rows int64, why *Reason) error {
+	if m.pass == collecting {
+		return nil
+	}
 	ch := m.change(Unknown)
 	ch.Rows, ch.Unknown = rows, why
 	return m.c.emit(ch, m.part.name, m.yield)
@@ -551,14 +624,14 @@ func (m *merge) unread(rows int64, why *Reason) error {
 // missing reports the columns that only one side has: other versions of the
 // program wrote the snapshots.
 func (m *merge) missing() error {
-	if m.columns[m.part.table] {
+	if m.pass == collecting || m.columns[m.part.table] {
 		return nil
 	}
 	ch := m.change(Unknown)
 	ch.Region = ""
 	for n, col := range m.view.columns {
 		lacks := [2]bool{m.at[0][n] < 0, m.at[1][n] < 0}
-		if col.Volatile && !m.c.options.All || m.linksOnly && len(col.uses) == 0 || lacks[0] == lacks[1] && !col.mixed {
+		if m.skip[n] || col.Volatile && !m.c.options.All || m.linksOnly && len(col.uses) == 0 || lacks[0] == lacks[1] && !col.mixed {
 			continue
 		}
 		why := &Reason{Side: Both, Text: "has another type on each side"}
@@ -582,11 +655,14 @@ func (m *merge) change(k Kind) Change {
 	return Change{Kind: k, Provider: p.provider, Account: p.account, Region: p.region, Sync: p.sync, Table: p.table, Label: m.view.label(), cell: p.region}
 }
 
-// fullTable tells whether another table describes the nodes of a stub in full
-// and is complete on both sides: then that one says which appear and disappear.
-func (c *Comparison) fullTable(stub *kind.Table, p *part) bool {
+// fullTable is the table that describes the nodes of a stub in full, if it is
+// complete on both sides: then that one says which appear and disappear.
+func (c *Comparison) fullTable(stub *view, p *part) *kind.Table {
+	if !stub.stub() {
+		return nil
+	}
 	for _, t := range c.decls {
-		if t.Stub || t.Label != stub.Label {
+		if t.Stub || t.Label != stub.decl.Label {
 			continue
 		}
 		complete := 0
@@ -601,10 +677,10 @@ func (c *Comparison) fullTable(stub *kind.Table, p *part) bool {
 			}
 		}
 		if complete == 2 {
-			return true
+			return t
 		}
 	}
-	return false
+	return nil
 }
 
 // stream reads one side's rows one by one and checks their order.

@@ -11,7 +11,8 @@ import (
 const Schema = "snap-diff/1"
 
 // Report is the JSON output as a whole: an object with the schema's name, the
-// summary, and the changes in the order of Comparison.Changes, one a line. JSON
+// summary, and the changes, one a line: the gravest severity first, and in that
+// in the order of Comparison.Changes. JSON
 // writes it, and a program that reads it all at once can decode it into its own
 // types after this one. See Change and Summary for the members.
 type Report struct {
@@ -23,26 +24,22 @@ type Report struct {
 // JSON runs the comparison and writes a Report.
 func JSON(w io.Writer, c *Comparison) error {
 	out := bufio.NewWriter(w)
-	first := true
-	entry := func(to io.Writer, ch Change) error {
-		separator := ",\n"
-		if first {
-			separator, first = "\n", false
-		}
-		return writeJSON(to, separator, ch, "")
-	}
-	head := func(to io.Writer) error {
-		return writeJSON(to, `{"schema":"`+Schema+`","summary":`, c.Summary(), `,"changes":[`)
-	}
-	tail := func(to io.Writer) error {
-		end := "\n]}\n"
-		if first {
-			end = "]}\n"
-		}
-		_, err := io.WriteString(to, end)
-		return err
-	}
-	if err := render(out, c, entry, head, tail); err != nil {
+	some := false
+	err := render(out, c, output{
+		entry: func(to io.Writer, _ int, ch Change) error {
+			some = true
+			return writeJSON(to, ",\n", ch, "")
+		},
+		head: func(to io.Writer) error {
+			return writeJSON(to, `{"schema":"`+Schema+`","summary":`, c.Summary(), map[bool]string{true: ",\"changes\":[\n", false: `,"changes":[`}[some])
+		},
+		skip: len(",\n"),
+		tail: func(to io.Writer) error {
+			_, err := io.WriteString(to, map[bool]string{true: "\n]}\n", false: "]}\n"}[some])
+			return err
+		},
+	})
+	if err != nil {
 		return err
 	}
 	return out.Flush()
@@ -52,12 +49,14 @@ func JSON(w io.Writer, c *Comparison) error {
 // without changes, then each Change.
 func NDJSON(w io.Writer, c *Comparison) error {
 	out := bufio.NewWriter(w)
-	entry := func(to io.Writer, ch Change) error { return writeJSON(to, "", ch, "\n") }
-	head := func(to io.Writer) error {
-		return writeJSON(to, `{"schema":"`+Schema+`","summary":`, c.Summary(), "}\n")
-	}
-	tail := func(io.Writer) error { return nil }
-	if err := render(out, c, entry, head, tail); err != nil {
+	err := render(out, c, output{
+		entry: func(to io.Writer, _ int, ch Change) error { return writeJSON(to, "", ch, "\n") },
+		head: func(to io.Writer) error {
+			return writeJSON(to, `{"schema":"`+Schema+`","summary":`, c.Summary(), "}\n")
+		},
+		tail: func(io.Writer) error { return nil },
+	})
+	if err != nil {
 		return err
 	}
 	return out.Flush()

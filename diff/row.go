@@ -13,6 +13,7 @@ import (
 // view is a table as both snapshots and the program know it: every column that
 // any of them has.
 type view struct {
+	table    string
 	decl     *kind.Table    // nil where the program does not know the table
 	own      [2]*kind.Table // as each snapshot describes it, nil where it does not
 	keys     [2][]int       // of the key columns the index in each side's rows
@@ -60,7 +61,7 @@ func (c *Comparison) viewOf(table string) *view {
 	if v := c.views[table]; v != nil {
 		return v
 	}
-	v := &view{decl: c.decls[table]}
+	v := &view{table: table, decl: c.decls[table]}
 	c.views[table] = v
 	lists := [][]kind.Column{}
 	if v.decl != nil {
@@ -157,7 +158,7 @@ func (m *merge) alone(i int, row kind.Row, k Kind) Change {
 		if col.mixed { // on its own a value is what it is
 			at = [2]int{col.old, col.new}[i]
 		}
-		if at < 0 || col.Volatile && !m.c.options.All {
+		if at < 0 || m.skip[n] || col.Volatile && !m.c.options.All {
 			continue
 		}
 		if slices.Contains(unknown, col.Name) {
@@ -208,7 +209,7 @@ func (m *merge) compare(old, new kind.Row) (ch Change, differs bool) {
 			b = new[m.at[1][n]]
 		}
 		asLink := len(col.uses) > 0 && (!col.Property() || m.linksOnly)
-		if hides := [2]bool{slices.Contains(unknown[0], col.Name), slices.Contains(unknown[1], col.Name)}; hides[0] || hides[1] {
+		if hides := [2]bool{slices.Contains(unknown[0], col.Name), slices.Contains(unknown[1], col.Name)}; !m.skip[n] && (hides[0] || hides[1]) {
 			why, i := m.hidden(0), slices.Index(hides[:], true)
 			switch {
 			case hides[0] && hides[1] && !m.c.options.All:
@@ -235,6 +236,10 @@ func (m *merge) compare(old, new kind.Row) (ch Change, differs bool) {
 			continue
 		}
 		if equal(a, b) {
+			continue
+		}
+		if m.skip[n] {
+			m.ignored()
 			continue
 		}
 		if asLink {

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"slices"
 	"time"
 
 	"snap/store"
@@ -9,10 +10,15 @@ import (
 // Summary is what a comparison found, by account, sync and table, and how much
 // of the two snapshots could be compared.
 type Summary struct {
-	Old      Snapshot         `json:"old"`
-	New      Snapshot         `json:"new"`
-	Total    Counts           `json:"total"`
-	Cells    Cells            `json:"cells"`
+	Old     Snapshot `json:"old"`
+	New     Snapshot `json:"new"`
+	Total   Counts   `json:"total"`
+	Cells   Cells    `json:"cells"`
+	Ignored int64    `json:"ignored,omitempty"` // properties and relationships that differ and that the user wants to ignore
+
+	// Severities count the entries that a rule ranks, the gravest first.
+	Severities []SeverityCount `json:"severities,omitempty"`
+
 	Accounts []AccountSummary `json:"accounts"`           // those with an entry or rows that are the same, by id
 	OnlyOld  []Account        `json:"only_old,omitempty"` // accounts that only the old snapshot has
 	OnlyNew  []Account        `json:"only_new,omitempty"`
@@ -20,6 +26,12 @@ type Summary struct {
 	// Gaps are the cells of accounts on both sides that are not complete on
 	// both, by account, sync and region.
 	Gaps []Gap `json:"gaps,omitempty"`
+}
+
+// SeverityCount counts the entries of one severity.
+type SeverityCount struct {
+	Severity Severity `json:"severity"`
+	Entries  int64    `json:"entries"`
 }
 
 // Snapshot says which snapshot a side is.
@@ -118,6 +130,18 @@ func (s *Summary) count(provider, account, name, sync, table string, c Counts) {
 	y.add(c)
 	t := find(&y.Tables, func(t *TableSummary) bool { return t.Table == table }, TableSummary{Table: table})
 	t.add(c)
+}
+
+// find counts what rules say of an entry.
+func (s *Summary) find(ch *Change) {
+	if ch.Severity == "" {
+		return
+	}
+	i, found := slices.BinarySearchFunc(s.Severities, ch.Severity, func(c SeverityCount, v Severity) int { return v.rank() - c.Severity.rank() })
+	if !found {
+		s.Severities = slices.Insert(s.Severities, i, SeverityCount{Severity: ch.Severity})
+	}
+	s.Severities[i].Entries++
 }
 
 // find is the last element that is wanted, appended where there is none:

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -9,11 +10,14 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // TextOptions say how Text writes.
 type TextOptions struct {
 	Color bool // ANSI colours
+	Width int  // columns to wrap lines at; 0 is no limit
 }
 
 // What Text shows of long things; the JSON outputs have all of them.
@@ -26,32 +30,47 @@ const (
 	maxUnknown  = 10  // unknown rows of one table, region and reason
 )
 
-// Text runs the comparison and writes it for people: the summary, then the
-// entries by account and table. Whatever the snapshots hold, it writes no
-// character that a terminal would obey.
+// Text runs the comparison and writes it for people: the summary, then what
+// rules rank, the gravest first, and then the rest, by account and table.
+// Whatever the snapshots hold, it writes no character that a terminal would
+// obey.
 func Text(w io.Writer, c *Comparison, o TextOptions) error {
 	out := bufio.NewWriter(w)
-	t := &text{color: o.Color, names: map[string]string{}}
+	names := map[string]string{}
 	for _, a := range c.accounts {
-		t.names[a.provider+"/"+a.id] = a.name
+		names[a.provider+"/"+a.id] = a.name
 	}
-	entry := func(to io.Writer, ch Change) error {
-		t.change(ch)
-		return t.flush(to)
+	var each [groups]*text // a group has its own headings
+	for g := range each {
+		each[g] = &text{color: o.Color, width: o.Width, names: names}
 	}
-	tail := func(to io.Writer) error {
-		t.endPart()
-		if t.cut {
-			t.line("")
-			t.line("%s", t.dim("Long values and lists are cut here; --format json has them whole."))
-		}
-		return t.flush(to)
-	}
-	head := func(to io.Writer) error {
-		t.summary(c.Summary())
-		return t.flush(to)
-	}
-	if err := render(out, c, entry, head, tail); err != nil {
+	top := &text{color: o.Color, width: o.Width}
+	err := render(out, c, output{
+		entry: func(to io.Writer, g int, ch Change) error {
+			each[g].change(ch)
+			return each[g].flush(to)
+		},
+		end: func(to io.Writer, g int) error {
+			each[g].endPart()
+			return each[g].flush(to)
+		},
+		head: func(to io.Writer) error {
+			top.summary(c.Summary())
+			return top.flush(to)
+		},
+		title: func(to io.Writer, g int) error {
+			top.group(c.Summary(), g)
+			return top.flush(to)
+		},
+		tail: func(to io.Writer) error {
+			if top.cut || slices.ContainsFunc(each[:], func(t *text) bool { return t.cut }) {
+				top.line("")
+				top.line("%s", top.dim("Long values and lists are cut here; --format json has them whole."))
+			}
+			return top.flush(to)
+		},
+	})
+	if err != nil {
 		return err
 	}
 	return out.Flush()
@@ -61,6 +80,7 @@ func Text(w io.Writer, c *Comparison, o TextOptions) error {
 type text struct {
 	b       strings.Builder
 	color   bool
+	width   int
 	names   map[string]string // provider/account → name
 	account string
 	table   string
@@ -85,8 +105,134 @@ func (t *text) flush(w io.Writer) error {
 }
 
 func (t *text) line(format string, args ...any) {
-	fmt.Fprintf(&t.b, format, args...)
+	t.b.WriteString(wrap(fmt.Sprintf(format, args...), t.width))
 	t.b.WriteByte('\n')
+}
+
+// wrap breaks a line at spaces, or where there are none anywhere, so that no
+// part is wider than width columns. It counts what a terminal shows: wide
+// characters twice, colours not at all.
+func wrap(line string, width int) string {
+	if width <= 0 || len(line) <= width {
+		return line
+	}
+	indent := len(line) - len(strings.TrimLeft(line, " ")) + 4
+	if indent > width/2 {
+		indent = 4
+	}
+	var out strings.Builder
+	column, start, space := 0, 0, -1 // space is the last place to break after in line[start:]
+	atSpace := 0                     // the column there
+	state := -1
+	text := false // something other than the indent stands on this line
+	for i := 0; i < len(line); {
+		if line[i] == '\x1b' {
+			if end := strings.IndexByte(line[i:], 'm'); end >= 0 {
+				i += end + 1
+				continue
+			}
+		}
+		cluster, _, w, next := uniseg.FirstGraphemeClusterInString(line[i:], state)
+		if column+w > width && text {
+			end := i
+			if space > start {
+				end = space
+			}
+			out.WriteString(strings.TrimRight(line[start:end], " "))
+			out.WriteString("\n" + strings.Repeat(" ", indent))
+			if space > start {
+				column = indent + column - atSpace
+			} else {
+				column = indent
+			}
+			start, space, text = end, -1, column > indent
+		}
+		column += w
+		i += len(cluster)
+		state = next
+		if cluster != " " {
+			text = true
+		} else if text {
+			space, atSpace = i, column
+		}
+	}
+	return out.String() + line[start:]
+}
+
+// pad fills up with spaces to a width in columns.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-uniseg.StringWidth(s)))
+}
+
+// middle is text of at most width columns: where it is wider its middle is cut.
+func middle(s string, width int) string {
+	if uniseg.StringWidth(s) <= width {
+		return s
+	}
+	r := []rune(s)
+	head := r[:min(len(r), width/2)]
+	tail := r[max(len(head), len(r)-(width-width/2-1)):]
+	for len(head)+len(tail) > 0 && uniseg.StringWidth(string(head)+"…"+string(tail)) > width {
+		if len(head) >= len(tail) {
+			head = head[:len(head)-1]
+		} else {
+			tail = tail[1:]
+		}
+	}
+	return string(head) + "…" + string(tail)
+}
+
+var severityColors = map[Severity]string{Critical: "1;37;41", High: "1;31", Medium: "33", Low: "36"}
+
+func (t *text) severity(s Severity) string { return t.paint(severityColors[s], string(s)) }
+
+// group writes the heading of a severity, or of the rest.
+func (t *text) group(s *Summary, g int) {
+	if len(s.Severities) == 0 {
+		return
+	}
+	t.line("")
+	if g == groups-1 {
+		t.line("%s", t.bold("━━ the rest"))
+		return
+	}
+	severity := Severities[g]
+	for _, c := range s.Severities {
+		if c.Severity == severity {
+			t.line("%s %s  %s", t.bold("━━"), t.severity(severity), count(c.Entries, "entry", "entries"))
+		}
+	}
+}
+
+// findings writes what rules say of an entry.
+func (t *text) findings(ch Change) {
+	for _, f := range ch.Findings {
+		perhaps := ""
+		if f.Perhaps {
+			perhaps = t.dim("  (perhaps not new: the old snapshot does not know)")
+		}
+		elements := ""
+		if len(f.Elements) > 0 {
+			elements = ": " + t.bareList(f.Elements)
+		}
+		t.line("      %s %s%s%s  %s", t.severity(f.Severity), bare(f.Text), elements, perhaps, t.dim(bare(f.Rule)))
+	}
+}
+
+func (t *text) bareList(list []any) string {
+	var parts []string
+	for _, v := range list[:min(len(list), maxElements)] {
+		s := t.value(v)
+		if text, ok := v.(string); ok {
+			s = t.short(bare(text), maxValue)
+		}
+		parts = append(parts, s)
+	}
+	if more := len(list) - maxElements; more > 0 {
+		t.cut = true
+		parts = append(parts, fmt.Sprintf("… %d more", more))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (t *text) paint(code, s string) string {
@@ -158,6 +304,16 @@ func (t *text) summary(s *Summary) {
 		compared += fmt.Sprintf("; %s not supported on either side", number(int64(s.Cells.Unsupported)))
 	}
 	t.line("%s.", compared)
+	if s.Ignored > 0 {
+		t.line("%s ignored, as you asked.", count(s.Ignored, "difference is", "differences are"))
+	}
+	if len(s.Severities) > 0 {
+		var parts []string
+		for _, c := range s.Severities {
+			parts = append(parts, number(c.Entries)+" "+t.severity(c.Severity))
+		}
+		t.line("Security: %s.", strings.Join(parts, ", "))
+	}
 	t.counts(s)
 	t.gaps(s)
 }
@@ -188,12 +344,15 @@ func (t *text) counts(s *Summary) {
 		return
 	}
 	for _, r := range rows {
-		width = max(width, utf8.RuneCountInString(r.indent+r.name))
+		width = max(width, uniseg.StringWidth(r.indent+r.name))
+	}
+	if t.width > 0 {
+		width = max(16, min(width, t.width-2-4*9))
 	}
 	t.line("")
 	t.line("%s", t.dim(fmt.Sprintf("  %-*s  %7s  %7s  %7s  %7s", width, "", "added", "removed", "changed", "unknown")))
 	for _, r := range rows {
-		name := fmt.Sprintf("%-*s", width, r.indent+r.name)
+		name := pad(middle(r.indent+r.name, width), width)
 		if r.indent == "" {
 			name = t.bold(name)
 		}
@@ -283,7 +442,7 @@ func (t *text) change(ch Change) {
 		t.account, t.table = account, ""
 		title := accountName(ch.Account, t.names[account])
 		t.line("")
-		t.line("%s", t.bold("── "+title+" "+strings.Repeat("─", max(3, 74-utf8.RuneCountInString(title)))))
+		t.line("%s", t.bold("── "+title+" "+strings.Repeat("─", max(3, min(cmp.Or(t.width, 78), 100)-4-uniseg.StringWidth(title)))))
 	}
 	if ch.Table == "" {
 		t.line("")
@@ -306,10 +465,14 @@ func (t *text) change(ch Change) {
 	case ch.Kind == Unknown && ch.Key == nil:
 		t.line("  %s %s  %s", t.mark("?"), regionName(ch.Region), count(ch.Rows, "row", "rows")+" not compared")
 		t.line("      %s", t.reason(ch.Unknown))
+	case ch.Kind == Unknown && ch.Perhaps != "" && len(ch.Findings) > 0:
+		t.line("  %s %s  %s %s", t.mark("?"), t.resource(ch), ch.Perhaps, t.reason(ch.Unknown))
+		t.findings(ch)
 	case ch.Kind == Unknown && ch.Perhaps != "":
 		t.hold(ch)
 	default:
 		t.line("  %s %s", t.mark(marks[ch.Kind]), t.resource(ch))
+		t.findings(ch)
 		if ch.Kind == Changed || ch.Kind == Unknown {
 			t.details(ch)
 		}
@@ -460,6 +623,8 @@ func (t *text) details(ch Change) {
 			t.line("      %s: unknown  %s", words, t.reason(r.Unknown))
 		case r.Property != "":
 			t.line("      %s: %s → %s", words, t.value(r.Old.V), t.value(r.New.V))
+		case len(r.Added) == 1 && len(r.Removed) == 1:
+			t.line("      %s: %s → %s", words, t.bareList(r.Removed), t.bareList(r.Added))
 		default:
 			t.line("      %s: %s", words, t.sets(r.Added, r.Removed))
 		}

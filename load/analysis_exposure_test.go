@@ -133,28 +133,6 @@ var analysisCases = []analysisCase{
 		SET a.inscope = true, a.foreign = true CREATE (:AWSAccount {id: '3', foreign: true}), (:AWSAccount {id: '4', inscope: false})`,
 		`MATCH (n:AWSAccount) RETURN n.id, n.foreign ORDER BY n.id`,
 		`[["1",null],["2",true],["3",true],["4",null]]`},
-
-	// Buckets.
-	{"what the ACL allows comes after what the policy allows", []string{"aws_s3acl_analysis"}, `
-		CREATE (a)-[:RESOURCE]->(x:AWSS3Bucket {id: 'x', anonymous_access: true, anonymous_actions: ['s3:GetObject', 's3:PutBucketAcl']})
-		CREATE (y:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers', permission: 'WRITE_ACP'})-[:APPLIES_TO]->(x), (:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers', permission: 'READ_ACP'})-[:APPLIES_TO]->(x)
-		CREATE (a)-[:RESOURCE]->(z:AWSS3Bucket {id: 'z', anonymous_access: false, anonymous_actions: []})<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers', permission: 'READ'})
-		CREATE (a)-[:RESOURCE]->(f:AWSS3Bucket {id: 'f'})<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers', permission: 'FULL_CONTROL'})
-		CREATE (f)<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers', permission: 'WRITE'})`,
-		`MATCH (n:AWSS3Bucket) RETURN n.id, n.anonymous_access, n.anonymous_actions ORDER BY n.id`,
-		`[["f",true,["s3:PutObject","s3:ListBucket","s3:ListBucketVersions","s3:ListBucketMultipartUploads","s3:DeleteObject","s3:DeleteObjectVersion","s3:PutBucketAcl"]],` +
-			`["x",true,["s3:GetObject","s3:PutBucketAcl","s3:GetBucketAcl"]],["z",true,["s3:ListBucket","s3:ListBucketVersions","s3:ListBucketMultipartUploads"]]]`},
-	{"grants to an account, to log delivery, and none", []string{"aws_s3acl_analysis"}, `
-		CREATE (a)-[:RESOURCE]->(x:AWSS3Bucket {id: 'x', anonymous_access: false, anonymous_actions: []})<-[:APPLIES_TO]-(:AWSS3Acl {type: 'CanonicalUser', permission: 'FULL_CONTROL'})
-		CREATE (x)<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/s3/LogDelivery', permission: 'WRITE'})
-		CREATE (a)-[:RESOURCE]->(:AWSS3Bucket {id: 'y', anonymous_access: true, anonymous_actions: ['s3:GetObject']})`,
-		`MATCH (n:AWSS3Bucket) RETURN n.id, n.anonymous_access, n.anonymous_actions ORDER BY n.id`,
-		`[["x",false,[]],["y",true,["s3:GetObject"]]]`},
-	{"a bucket whose policy and ACL could not be read, a grant without permission, another account's bucket", []string{"aws_s3acl_analysis"}, `
-		CREATE (a)-[:RESOURCE]->(:AWSS3Bucket {id: 'x'})<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers'})
-		CREATE (b)-[:RESOURCE]->(:AWSS3Bucket {id: 'theirs'})<-[:APPLIES_TO]-(:AWSS3Acl {uri: 'http://acs.amazonaws.com/groups/global/AllUsers', permission: 'READ'})`,
-		`MATCH (n:AWSS3Bucket) RETURN n.id, n.anonymous_access, n.anonymous_actions ORDER BY n.id`,
-		`[["theirs",null,null],["x",null,null]]`},
 }
 
 // analysisGraph is a graph with a database of its own, which fill replaces.
@@ -216,7 +194,7 @@ func rowsOf(t *testing.T, g *Graph, query string) string {
 func TestAnalysis(t *testing.T) {
 	g, fill := analysisGraph(t)
 	ran := map[string]bool{}
-	for _, c := range analysisCases {
+	for _, c := range slices.Concat(analysisCases, ec2Cases, assumeRoleCases) {
 		t.Run(c.name, func(t *testing.T) {
 			var jobs []Job
 			for _, j := range Analysis {
@@ -251,10 +229,9 @@ func TestAnalysis(t *testing.T) {
 // stays, right or wrong: the graph does not tell.
 func TestAnalysisOfIncompleteInput(t *testing.T) {
 	g, fill := analysisGraph(t)
-	const all = `MATCH (n) WHERE n:AWSEC2Instance OR n:AWSLoadBalancer OR n:AWSLoadBalancerV2 OR n:AWSS3Bucket
-		RETURN n.id, n.exposed_internet, n.exposed_internet_type, n.anonymous_access, n.anonymous_actions,
-			COUNT { (n)-[:ASSUMES]->() }, COUNT { (n)-[:STS_ASSUMEROLE_ALLOW]->() } ORDER BY n.id`
-	graph := world + `
+	const all = `MATCH (n) OPTIONAL MATCH (n)-[l]->(o)
+		RETURN labels(n), properties(n), type(l), properties(l), o.id ORDER BY n.id, type(l), o.id`
+	graph := world + ec2World + assumeRoleWorld + `
 		CREATE (a)-[:RESOURCE]->(old:AWSEC2Instance {id: 'old', exposed_internet: true, exposed_internet_type: ['elb']})-[:ASSUMES {lastupdated: 1}]->(role:AWSRole {id: 'role'}), (old)-[:STS_ASSUMEROLE_ALLOW {lastupdated: 1}]->(role)
 		CREATE (a)-[:RESOURCE]->(new:AWSEC2Instance {id: 'new', publicipaddress: '1.2.3.4'})-[:MEMBER_OF_EC2_SECURITY_GROUP]->(all)
 		CREATE (new)-[:INSTANCE_PROFILE]->(:AWSInstanceProfile {id: 'profile'})-[:ASSOCIATED_WITH]->(role)
@@ -269,7 +246,12 @@ func TestAnalysisOfIncompleteInput(t *testing.T) {
 		"aws_ec2_asset_exposure_instance":         {"ec2:instance", "ec2:security_group", "ec2:load_balancer", "ec2:load_balancer_v2"},
 		"aws_ec2_iaminstanceprofile":              {"iam", "iaminstanceprofiles", "ec2:instance"},
 		"ec2_instance_assumes_role":               {"iam", "iaminstanceprofiles", "ec2:instance"},
-		"aws_s3acl_analysis":                      {"s3"},
+
+		"aws_ec2_asset_exposure_auto_scaling_group":     {"ec2:instance", "ec2:security_group", "ec2:load_balancer", "ec2:load_balancer_v2", "ec2:autoscalinggroup"},
+		"aws_lb_nacl_direct":                            {"ec2:network_acls", "ec2:load_balancer_v2", "ec2:subnet"},
+		"aws_ec2_keypair_analysis_properties":           {"ec2:keypair"},
+		"aws_ec2_keypair_analysis_matching_fingerprint": {"ec2:keypair"},
+		"aws_sts_assumerole_allow":                      {"iam"},
 	}
 	for _, j := range Analysis {
 		if reads[j.Name] == nil {

@@ -22,8 +22,14 @@ const deleteRows = 1000
 // stale are the nodes or relationships told with one table that this load did
 // not touch, as its cells judge them.
 type stale struct {
-	gone  []string         // element ids
-	prune []map[string]any // those that stay, without the cells that proved that they no longer assert them
+	gone  []string // element ids
+	prune []pruned // those that stay, without the cells that proved that they no longer assert them
+}
+
+// pruned is a node or relationship and the cells that it keeps.
+type pruned struct {
+	id   string
+	open []string
 }
 
 // clean deletes what complete cells prove gone: nodes first, then the
@@ -47,7 +53,7 @@ func (l *loader) clean(ctx context.Context) error {
 		for _, id := range s.gone {
 			gone[id] = true
 		}
-		n, err := l.remove(ctx, s, "MATCH (x) WHERE elementId(x) IN $ids AND x.lastupdated <> $tag DETACH DELETE x", "MATCH (x) WHERE elementId(x) = row.id")
+		n, err := l.remove(ctx, s, "MATCH (x)", "DETACH DELETE x")
 		l.table(t).NodesDeleted += n.nodesDeleted
 		if err != nil {
 			return fmt.Errorf("delete nodes %s: %w", t.Label, err)
@@ -59,7 +65,7 @@ func (l *loader) clean(ctx context.Context) error {
 	}
 	for _, t := range l.described() {
 		if s := links[t.Name]; s != nil {
-			n, err := l.remove(ctx, s, "MATCH ()-[x]->() WHERE elementId(x) IN $ids AND x.lastupdated <> $tag DELETE x", "MATCH ()-[x]->() WHERE elementId(x) = row.id")
+			n, err := l.remove(ctx, s, "MATCH ()-[x]->()", "DELETE x")
 			l.table(t).LinksDeleted += n.linksDeleted
 			if err != nil {
 				return fmt.Errorf("delete relationships of table %s: %w", t.Name, err)
@@ -83,14 +89,14 @@ func (l *loader) described() []*kind.Table {
 }
 
 // remove deletes and prunes, or for a dry run counts.
-func (l *loader) remove(ctx context.Context, s *stale, remove, find string) (n counts, err error) {
+func (l *loader) remove(ctx context.Context, s *stale, find, remove string) (n counts, err error) {
 	if l.o.DryRun {
 		n.nodesDeleted, n.linksDeleted = int64(len(s.gone)), int64(len(s.gone))
 		return n, nil
 	}
 	for part := range slices.Chunk(s.gone, deleteRows) {
 		err := halving(part, func(ids []string) error {
-			_, c, err := l.graph.write(ctx, statement{remove, map[string]any{"ids": ids, "tag": l.tag}})
+			_, c, err := l.graph.write(ctx, statement{find + " WHERE elementId(x) IN $ids AND x.lastupdated <> $tag " + remove, map[string]any{"ids": ids, "tag": l.tag}})
 			n.nodesDeleted += c.nodesDeleted
 			n.linksDeleted += c.linksDeleted
 			return err
@@ -100,8 +106,13 @@ func (l *loader) remove(ctx context.Context, s *stale, remove, find string) (n c
 		}
 	}
 	for part := range slices.Chunk(s.prune, batchRows) {
-		err := halving(part, func(rows []map[string]any) error {
-			_, _, err := l.graph.write(ctx, statement{"UNWIND $rows AS row " + find + " SET x._snap_cells = row.open", map[string]any{"rows": rows}})
+		err := halving(part, func(part []pruned) error {
+			ids, open := []string{}, map[string]any{}
+			for _, p := range part {
+				ids = append(ids, p.id)
+				open[p.id] = p.open
+			}
+			_, _, err := l.graph.write(ctx, statement{find + " WHERE elementId(x) IN $ids SET x._snap_cells = $open[elementId(x)]", map[string]any{"ids": ids, "open": open}})
 			return err
 		})
 		if err != nil {
@@ -173,8 +184,8 @@ func (l *loader) staleNodes(ctx context.Context) (map[string]*stale, error) {
 		return nil, fmt.Errorf("find nodes that are gone: %w", err)
 	}
 	// What Cartography wrote names no cells; its owners stand for them.
-	err = l.graph.stream(ctx, "MATCH (a:"+quote(accountLabel)+")--(n) WHERE a.id IN $accounts AND n.lastupdated <> $tag AND n._snap_cells IS NULL WITH DISTINCT n "+
-		"RETURN elementId(n), labels(n), n.id, "+ownersOf("n"), params, func(r []any) {
+	err = l.graph.stream(ctx, "MATCH (a:"+quote(accountLabel)+")-[:"+l.plan.owning()+"]-(n) WHERE a.id IN $accounts AND n.lastupdated <> $tag AND n._snap_cells IS NULL WITH DISTINCT n "+
+		"RETURN elementId(n), labels(n), n.id, "+l.plan.ownersOf("n"), params, func(r []any) {
 		node(texts(r[1]), r[2], func(v *verdict, s *stale) (bool, []string) {
 			owners := texts(r[3])
 			if open := foreign(owners, v.whole); open != "" {
@@ -199,8 +210,19 @@ func (l *loader) staleNodes(ctx context.Context) (map[string]*stale, error) {
 
 // ownersOf is a Cypher list of the accounts that own a node; an account is its
 // own.
-func ownersOf(node string) string {
-	return "CASE WHEN " + node + ":" + quote(accountLabel) + " THEN [" + node + ".id] ELSE [(" + node + ")--(owner:" + quote(accountLabel) + ") | owner.id] END"
+func (p *plan) ownersOf(node string) string {
+	return "CASE WHEN " + node + ":" + quote(accountLabel) + " THEN [" + node + ".id] ELSE [(" + node + ")-[:" + p.owning() + "]-(owner:" + quote(accountLabel) + ") | owner.id] END"
+}
+
+// owning are the types of an account's links to what it owns.
+func (p *plan) owning() string {
+	types := []string{quote("RESOURCE")}
+	for _, t := range p.all {
+		if l, ok := t.OwnerLink(); ok && l.Other() == accountLabel {
+			types = union(types, quote(l.Type))
+		}
+	}
+	return strings.Join(types, "|")
 }
 
 // judge decides by the cells that assert it.
@@ -216,7 +238,7 @@ func (l *loader) judge(s *stale, v *verdict, element string, cells []string, kep
 		return true
 	}
 	if len(open) < len(cells) {
-		s.prune = append(s.prune, map[string]any{"id": element, "open": open})
+		s.prune = append(s.prune, pruned{element, open})
 	}
 	for _, cell := range open {
 		l.keep(v.table, cell, l.plan.state(cell), kept)
@@ -244,7 +266,7 @@ func (l *loader) guard(ctx context.Context, t *kind.Table, gone map[string]int64
 			continue
 		}
 		rows, err := l.graph.read(ctx, "MATCH (n:"+quote(t.Label)+") WHERE n.lastupdated IS NOT NULL AND "+
-			"(any(c IN n._snap_cells WHERE split(c, '/')[1] = $account) OR n._snap_cells IS NULL AND EXISTS { (n)--(:"+quote(accountLabel)+" {id: $account}) }) RETURN count(n)",
+			"(any(c IN n._snap_cells WHERE split(c, '/')[1] = $account) OR n._snap_cells IS NULL AND EXISTS { (n)-[:"+l.plan.owning()+"]-(:"+quote(accountLabel)+" {id: $account}) }) RETURN count(n)",
 			map[string]any{"account": account})
 		if err != nil {
 			return err
@@ -302,7 +324,7 @@ func (l *loader) staleLinks(ctx context.Context, gone map[string]bool) (map[stri
 	found := map[string]*stale{}
 	err := l.graph.stream(ctx, "MATCH (a)-[r]->(b) WHERE type(r) IN $types AND r.lastupdated <> $tag "+
 		"AND (r._snap_cells IS NULL OR any(c IN r._snap_cells WHERE split(c, '/')[1] IN $accounts)) "+
-		"WITH a, r, b, CASE WHEN r._snap_cells IS NULL THEN "+ownersOf("a")+" END AS from, CASE WHEN r._snap_cells IS NULL THEN "+ownersOf("b")+" END AS to "+
+		"WITH a, r, b, CASE WHEN r._snap_cells IS NULL THEN "+l.plan.ownersOf("a")+" END AS from, CASE WHEN r._snap_cells IS NULL THEN "+l.plan.ownersOf("b")+" END AS to "+
 		"WHERE r._snap_cells IS NOT NULL OR any(o IN from + to + [r._sub_resource_id] WHERE o IN $accounts) "+
 		"RETURN elementId(r), type(r), elementId(a), labels(a), elementId(b), labels(b), r._snap_cells, from, to, r._sub_resource_id"+ends,
 		map[string]any{"tag": l.tag, "accounts": l.plan.accounts, "types": slices.Sorted(maps.Keys(byType))}, func(r []any) {

@@ -111,9 +111,11 @@ type statement struct {
 func (g *Graph) write(ctx context.Context, statements ...statement) (rows [][]any, n counts, err error) {
 	for attempt := 1; ; attempt++ {
 		rows, n, err = g.writeOnce(ctx, statements)
-		// A concurrent delete of a node that a MERGE has just found ends in
-		// EntityNotFound, which the driver takes for the caller's mistake.
-		if attempt == 5 || code(err) != "Neo.ClientError.Statement.EntityNotFound" {
+		// What the driver does not repeat: a concurrent delete of a node that a
+		// MERGE has just found, which it takes for the caller's mistake, and a
+		// connection lost during commit, since most writes may not be done
+		// twice. All of a load's may.
+		if attempt == 5 || code(err) != "Neo.ClientError.Statement.EntityNotFound" && !lostCommit(err) {
 			return rows, n, g.explain(err)
 		}
 		select {
@@ -231,6 +233,11 @@ func (e *tooLarge) Error() string { return e.text }
 func outOfMemory(err error) bool {
 	c := code(err)
 	return strings.Contains(c, "OutOfMemory") || strings.Contains(c, "MemoryLimit")
+}
+
+// lostCommit tells by the text: the driver does not export the type.
+func lostCommit(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Connection lost during commit")
 }
 
 // code is the server's code of an error, the last one where the driver has

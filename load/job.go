@@ -76,7 +76,8 @@ func (l *loader) runJob(ctx context.Context, j Job, account string) error {
 }
 
 // hinders is the first cell that the job reads and that is not complete, empty
-// where there is none. A sync without any cell counts as an absent one.
+// where there is none. A sync without any cell counts as an absent one; where
+// the service does not exist there is nothing to read.
 func (p *plan) hinders(j Job, account string) (cell string, state store.State) {
 	accounts := p.accounts
 	if account != "" {
@@ -88,7 +89,7 @@ func (p *plan) hinders(j Job, account string) (cell string, state store.State) {
 			for _, id := range p.bySync[sync] {
 				if id.Account == account {
 					some = true
-					if s := p.states[id.String()]; s != store.Complete {
+					if s := p.states[id.String()]; s != store.Complete && s != store.Unsupported {
 						return id.String(), s
 					}
 				}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -141,16 +140,6 @@ func (l *loader) run(ctx context.Context) error {
 // synchronized, as a whole (AWSAccount) or for one label.
 func metadata(account, label string) string { return accountLabel + "_" + account + "_" + label }
 
-// syncedTypes are the labels for which Cartography keeps such a node of their
-// own, by the sync that brings them.
-// Source: the calls of merge_module_sync_metadata in cartography/intel/aws.
-var syncedTypes = map[string]string{
-	"acm:certificate": "AWSACMCertificate", "cloudformation": "AWSCloudFormationStack", "cloudfront": "AWSCloudFrontDistribution",
-	"dynamodb": "AWSDynamoDBTable", "elasticache": "AWSElasticacheCluster", "iam": "AWSPrincipal", "rds": "AWSRDSCluster",
-	"s3": "AWSS3Bucket", "s3accountpublicaccessblock": "AWSS3AccountPublicAccessBlock", "secretsmanager": "AWSSecretsManagerSecretVersion",
-	"sns": "AWSSNSTopic",
-}
-
 // refuseOlder refuses a snapshot older than what the graph holds, also of a
 // load that was interrupted.
 func (l *loader) refuseOlder(ctx context.Context) error {
@@ -187,9 +176,9 @@ func (l *loader) begin(ctx context.Context) error {
 func (l *loader) finish(ctx context.Context) error {
 	return l.stamp(ctx, "lastupdated", func(account string) []string {
 		labels := []string{accountLabel}
-		for sync, label := range syncedTypes {
-			if slices.Contains(l.plan.whole(evidence{sync: true}, nil), account) {
-				labels = append(labels, label)
+		for _, s := range l.o.Registry.Syncs {
+			if s.Synced != "" && l.plan.synced(s.Name, account) {
+				labels = append(labels, s.Synced)
 			}
 		}
 		return labels

@@ -545,7 +545,7 @@ func TestCartographysGraph(t *testing.T) {
 		(a)-[:RESOURCE]->(:Vpc {id: 'mine'}), (:Vpc {id: 'alone', lastupdated: 50}),
 		(a)-[:RESOURCE {lastupdated: 50}]->(s:Subnet {id: 's', lastupdated: 50})-[:MEMBER_OF {lastupdated: 50}]->(v:Vpc {id: 'v', lastupdated: 50})<-[:RESOURCE {lastupdated: 50}]-(a),
 		(s)-[:MEMBER_OF]->(:Vpc {id: 'byhand'}),
-		(a)-[:RESOURCE {lastupdated: 50}]->(r:Role {id: 'r', arn: 'r', lastupdated: 50})-[:TRUSTS {lastupdated: 50, _sub_resource_label: 'AWSAccount', _sub_resource_id: '1'}]->(p:Policy {id: 'p', lastupdated: 50})`
+		(a)-[:RESOURCE {lastupdated: 50}]->(r:Role {id: 'r', arn: 'r', lastupdated: 50})-[:TRUSTS {lastupdated: 50, _sub_resource_label: 'AWSAccount', _sub_resource_id: '1'}]->(p:Policy {id: 'p', lastupdated: 50}), (a)-[:TRUSTS {lastupdated: 50}]->(:Policy {id: 'q', lastupdated: 50})`
 	const vpcs1 = "MATCH (v:Vpc) RETURN v.id ORDER BY v.id"
 	snap := func(net1, vm1, iam1 store.State, regions ...string) *snapshot {
 		s := newSnapshot(100).account("1").
@@ -578,7 +578,8 @@ func TestCartographysGraph(t *testing.T) {
 			cypher(t, g, graph)
 			c.snap.load(t, g, Options{})
 			expect(t, g, vpcs1, c.vpcs...)
-			expect(t, g, "MATCH (a)-[r:MEMBER_OF|TRUSTS]->(b) RETURN a.id, type(r), b.id ORDER BY a.id, b.id", c.links...)
+			expect(t, g, "MATCH (p:Policy {id: 'q'}) RETURN count(p)", `[1]`) // linked with the account, but not owned by it
+			expect(t, g, "MATCH (a)-[r:MEMBER_OF|TRUSTS]->(b) WHERE b.id <> 'q' RETURN a.id, type(r), b.id ORDER BY a.id, b.id", c.links...)
 		})
 	}
 }

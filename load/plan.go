@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -64,6 +65,7 @@ func claims(t *kind.Table) []claim {
 // of the tables, and which cells prove what.
 type plan struct {
 	manifest *store.Manifest
+	cells    []store.Cell               // in the order of writing
 	tables   []*kind.Table              // those that the snapshot has, in the order of writing
 	unknown  []string                   // the snapshot's tables that the registry lacks
 	lacks    map[string]map[string]bool // by table: the columns that the snapshot lacks
@@ -79,6 +81,7 @@ type plan struct {
 func newPlan(r *kind.Registry, m *store.Manifest) *plan {
 	p := &plan{manifest: m, lacks: map[string]map[string]bool{}, states: map[string]store.State{}, bySync: map[string][]store.CellID{}, doubt: map[edge]map[string]bool{}}
 	p.all = r.Tables()
+	p.cells = inOrder(m)
 	p.pairs = labelPairs(p.all)
 	for _, info := range m.Tables {
 		t := r.Table(info.Name)
@@ -107,6 +110,37 @@ func newPlan(r *kind.Registry, m *store.Manifest) *plan {
 		}
 	}
 	return p
+}
+
+// inOrder sorts cells for writing: an account's regions as the collection was
+// given them, as Cartography goes through them. Where two regions describe a
+// node of one id, such as event subscriptions of one name, the last one stays.
+func inOrder(m *store.Manifest) []store.Cell {
+	at := map[[2]string]int{}
+	for _, a := range m.Accounts {
+		for i, region := range a.Regions {
+			at[[2]string{a.ID, region}] = i
+		}
+	}
+	cells := slices.Clone(m.Cells)
+	slices.SortStableFunc(cells, func(a, b store.Cell) int {
+		return cmp.Or(strings.Compare(a.Account, b.Account), cmp.Compare(at[[2]string{a.Account, a.Region}], at[[2]string{b.Account, b.Region}]))
+	})
+	return cells
+}
+
+// synced tells whether all the cells that the snapshot set out to collect of a
+// sync in an account are complete.
+func (p *plan) synced(sync, account string) bool {
+	some := false
+	for _, id := range p.bySync[sync] {
+		if id.Account == account {
+			if some = p.states[id.String()] == store.Complete; !some {
+				return false
+			}
+		}
+	}
+	return some
 }
 
 // order sorts tables for writing: a label's owner before it, the stubs of a

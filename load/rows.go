@@ -168,7 +168,7 @@ func newProperties(t *kind.Table, props map[string]string) []property {
 func take(into map[string]any, all []property, t *kind.Table, row kind.Row, unknown []string) (size int) {
 	for _, p := range all {
 		if !slices.Contains(unknown, t.Columns[p.column].Name) {
-			v := parameter(row[p.column])
+			v := parameter(t.Value(row, p.column))
 			into[p.name] = v
 			size += len(p.name) + sizeOf(v)
 		}
@@ -226,7 +226,7 @@ func seen(t *kind.Table, missing []string) (*kind.Table, func(kind.Row) kind.Row
 
 // each calls do for every row of a table in the snapshot.
 func (l *loader) each(ctx context.Context, t *kind.Table, do func(view *kind.Table, row kind.Row, cell, account string) error) error {
-	for _, c := range l.plan.manifest.Cells {
+	for _, c := range l.plan.cells {
 		for _, f := range c.Files {
 			if f.Table != t.Name {
 				continue

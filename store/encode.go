@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,9 @@ const (
 	maxFile        = 1 << 30 // bytes
 	maxRowsPerByte = 16      // keys differ, so rows take space however well they compress
 )
+
+// columnName is what a column may be called; names come to stand in queries.
+var columnName = regexp.MustCompile(`^[A-Za-z_$:][A-Za-z0-9_:]*$`)
 
 // sort puts the manifest into its canonical order.
 func (m *Manifest) sort() {
@@ -144,6 +148,11 @@ func (m *Manifest) checkTable(t *TableInfo) error {
 	if !slices.Contains(m.Syncs, t.Sync) {
 		return fmt.Errorf("sync %q is none of the snapshot's", t.Sync)
 	}
+	for _, c := range t.Columns {
+		if !columnName.MatchString(c.Name) {
+			return fmt.Errorf("%q is no name for a column", short(c.Name))
+		}
+	}
 	if _, err := newSchema(t.Name, t.Columns); err != nil {
 		return err
 	}
@@ -176,6 +185,8 @@ func (m *Manifest) checkCell(c Cell, tables map[string]*TableInfo) error {
 			return fmt.Errorf("file %q: its path does not follow from its cell, table and checksum", f.Path)
 		case i > 0 && c.Files[i-1].Path >= f.Path:
 			return fmt.Errorf("file %q is out of order or there twice", f.Path)
+		case i > 0 && c.Files[i-1].Table == f.Table: // sorted by path, a table's are neighbours
+			return fmt.Errorf("file %q: it is the second of table %q", f.Path, f.Table)
 		case f.Size <= 0 || f.Size > maxFile:
 			return fmt.Errorf("file %q: its size is %d bytes; %d are the most", f.Path, f.Size, maxFile)
 		case f.Rows <= 0 || f.Rows > f.Size*maxRowsPerByte:

@@ -13,6 +13,10 @@ var (
 	ErrUnfinished = errors.New("there is an unfinished collection")
 	// ErrNotSnapshot: the directory holds no snapshot.
 	ErrNotSnapshot = errors.New("not a snapshot")
+	// ErrSignature: the snapshot lacks the signature that was asked for.
+	ErrSignature = errors.New("not signed by that key")
+	// ErrEncrypted: the bundle cannot be read without another identity.
+	ErrEncrypted = errors.New("encrypted")
 	// ErrLocked: another process writes to the directory.
 	ErrLocked = errors.New("another process is writing to it")
 )

@@ -14,16 +14,21 @@ import (
 // disk is what the writer does to a snapshot's directory; names are relative to
 // it, with slashes. Tests stand in for it to fail or to record each operation.
 type disk interface {
-	Mkdir(name string) error                // 0700
-	Create(name string) (file, error)       // 0600; must not exist
-	Append(name string) (file, error)       // must exist
-	Rename(from, to string) error           // replaces to
-	Remove(name string) error               // a file or an empty directory
-	SyncDir(name string) error              // makes creations, renames and removals in it durable
-	Lock(name string) (release, error)      // ErrLocked while another process holds it
-	Open(name string) (fs.File, error)      // a regular file, for reading
+	Mkdir(name string) error           // 0700
+	Create(name string) (file, error)  // 0600; must not exist
+	Append(name string) (file, error)  // must exist
+	Rename(from, to string) error      // replaces to
+	Remove(name string) error          // a file or an empty directory
+	SyncDir(name string) error         // makes creations, renames and removals in it durable
+	Lock(name string) (release, error) // ErrLocked while another process holds it
+	opener
 	List(dir string) ([]fs.DirEntry, error) // by name
 	Close() error
+}
+
+// opener opens regular files for reading.
+type opener interface {
+	Open(name string) (fs.File, error)
 }
 
 type file interface {

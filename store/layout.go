@@ -9,12 +9,14 @@ import (
 	"strings"
 )
 
-// The files of a snapshot's top directory. The journal and the lock are there
-// only while a collection writes or after it was interrupted.
+// The files of a snapshot's top directory. The signature is there if somebody
+// signed; the journal and the lock only while a collection writes or after it
+// was interrupted.
 const (
-	manifestFile = "manifest.json"
-	journalFile  = "journal.jsonl"
-	lockFile     = "LOCK"
+	manifestFile  = "manifest.json"
+	signatureFile = "manifest.json.minisig"
+	journalFile   = "journal.jsonl"
+	lockFile      = "LOCK"
 )
 
 // segment is what may stand in a path: no separators, no leading dot, nothing

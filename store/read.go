@@ -12,9 +12,11 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
+	"filippo.io/age"
 	"github.com/parquet-go/parquet-go"
 
 	"snap/store/kind"
@@ -24,47 +26,81 @@ import (
 type Snapshot struct {
 	Manifest Manifest
 	ID       string // "sha256:" and the hex SHA-256 of manifest.json
+	Path     string // where it was found: Open's path, or what that refers to
 
-	dir    string
-	disk   disk
+	from   source
 	tables map[string]*schema
 	cells  map[CellID]int // in Manifest.Cells
 	files  map[string]CellID
 }
 
-// Open opens the snapshot in dir. It checks the manifest, that each file is
-// there in its size, and that there is nothing else; the files' content is
-// checked when they are read. The error is ErrNotSnapshot, a *DamagedError or
-// a *VersionError, or what the system says. The caller closes the snapshot.
-func Open(dir string) (*Snapshot, error) {
-	s, err := open(dir)
+// source is where a snapshot's files are: a directory or a bundle.
+type source interface {
+	opener
+	// lay tells the manifest, once, before anything but the manifest and its
+	// signature is opened.
+	lay(*Manifest)
+	// structure compares what is there with the manifest, but for the content
+	// of files.
+	structure(*Manifest) []error
+	Close() error
+}
+
+// OpenOptions are what a reader has besides the snapshot.
+type OpenOptions struct {
+	// Key is whose signature the snapshot must have; nil asks for none.
+	Key *PublicKey
+	// Identities decrypt a bundle that is encrypted.
+	Identities []age.Identity
+	// Stdin is what the path "-" reads; nil is os.Stdin.
+	Stdin io.Reader
+}
+
+// Open opens the snapshot at path: a directory, a bundle, the first part or
+// common name of a bundle that was split, "-" for a bundle from standard input,
+// or DIR@latest and DIR@previous for a run in DIR. It checks the manifest, that
+// each file is there in its size, and that there is nothing else; the files'
+// content is checked when they are read. The error is ErrNotSnapshot, a
+// *DamagedError or a *VersionError, or what the system says. The caller closes
+// the snapshot.
+func Open(path string) (*Snapshot, error) { return OpenWith(path, OpenOptions{}) }
+
+// OpenWith is Open for a reader that has keys. The error may also be
+// ErrSignature or ErrEncrypted.
+func OpenWith(path string, o OpenOptions) (*Snapshot, error) {
+	at, err := resolve(path)
+	var s *Snapshot
+	if err == nil {
+		s, err = open(at, o)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("snapshot %s: %w", dir, err)
+		return nil, fmt.Errorf("snapshot %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func open(dir string) (_ *Snapshot, err error) {
-	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no such directory", ErrNotSnapshot)
-	} else if err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("%w: it is no directory", ErrNotSnapshot)
-	}
-	d, err := openRooted(dir)
+func open(path string, o OpenOptions) (*Snapshot, error) {
+	from, err := openSource(path, o)
 	if err != nil {
 		return nil, err
 	}
+	return openFrom(from, path, o.Key)
+}
+
+// openFrom takes over from.
+func openFrom(from source, path string, key *PublicKey) (_ *Snapshot, err error) {
 	defer func() {
 		if err != nil {
-			d.Close()
+			from.Close()
 		}
 	}()
-	m, id, err := readManifest(d)
+	m, id, err := readManifest(from, key)
 	if err != nil {
 		return nil, err
 	}
+	from.lay(&m)
 	s := &Snapshot{
-		Manifest: m, ID: id, dir: dir, disk: d,
+		Manifest: m, ID: id, Path: path, from: from,
 		tables: map[string]*schema{}, cells: map[CellID]int{}, files: map[string]CellID{},
 	}
 	for _, t := range m.Tables {
@@ -78,36 +114,81 @@ func open(dir string) (_ *Snapshot, err error) {
 			s.files[f.Path] = c.CellID
 		}
 	}
-	if errs := s.structure(); len(errs) > 0 {
+	if errs := from.structure(&m); len(errs) > 0 {
 		return nil, errs[0]
 	}
 	return s, nil
 }
 
-// readManifest reads the manifest; the error is ErrNotSnapshot where there is
-// none.
-func readManifest(d disk) (m Manifest, id string, err error) {
-	f, err := d.Open(manifestFile)
+// openSource finds out what is at path.
+func openSource(path string, o OpenOptions) (source, error) {
+	if path == "-" {
+		in := o.Stdin
+		if in == nil {
+			in = os.Stdin
+		}
+		return spoolBundle(in, o)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(partName(path, 1)); err == nil {
+			return openParts(path, o.Identities)
+		}
+		return nil, fmt.Errorf("%w: there is no such directory or file", ErrNotSnapshot)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		d, err := openRooted(path)
+		if err != nil {
+			return nil, err
+		}
+		return directory{d}, nil
+	case info.Mode().IsRegular():
+		if whole, ok := strings.CutSuffix(path, partName("", 1)); ok {
+			return openParts(whole, o.Identities)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return openBundle(f, info.Size(), f.Close, o.Identities)
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return spoolBundle(f, o)
+	}
+	return nil, fmt.Errorf("%w: it is neither a directory nor a file", ErrNotSnapshot)
+}
+
+// readManifest reads the manifest, its signature first if there is a key; the
+// error is ErrNotSnapshot where there is none.
+func readManifest(from opener, key *PublicKey) (m Manifest, id string, err error) {
+	b, err := readSmall(from, manifestFile, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		if j, err := d.Open(journalFile); err == nil {
+		if j, err := from.Open(journalFile); err == nil {
 			j.Close()
 			return m, "", fmt.Errorf("%w: %w; resume it first", ErrNotSnapshot, ErrUnfinished)
 		}
 		return m, "", fmt.Errorf("%w: there is no %s", ErrNotSnapshot, manifestFile)
 	}
-	if errors.Is(err, errIrregular) {
-		return m, "", damaged(manifestFile, "not a regular file")
-	}
 	if err != nil {
 		return m, "", err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return m, "", err
-	}
-	if len(b) > maxManifest {
-		return m, "", damaged(manifestFile, "more than %d bytes", maxManifest)
+	if key != nil {
+		signature, err := readSmall(from, signatureFile, maxSignature)
+		if errors.Is(err, fs.ErrNotExist) {
+			return m, "", fmt.Errorf("%w: there is no %s", ErrSignature, signatureFile)
+		}
+		if err != nil {
+			return m, "", err
+		}
+		if err := key.verify(b, signature); err != nil {
+			return m, "", err
+		}
 	}
 	if m, err = decodeManifest(b); err != nil {
 		return m, "", err
@@ -115,8 +196,38 @@ func readManifest(d disk) (m Manifest, id string, err error) {
 	return m, "sha256:" + hexSHA256(b), nil
 }
 
-// Close lets go of the directory.
-func (s *Snapshot) Close() error { return s.disk.Close() }
+// readSmall reads a file of the top directory whole.
+func readSmall(from opener, name string, most int64) ([]byte, error) {
+	f, err := from.Open(name)
+	if errors.Is(err, errIrregular) {
+		return nil, damaged(name, "not a regular file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > most {
+		return nil, damaged(name, "more than %d bytes", most)
+	}
+	return b, nil
+}
+
+// Signature is the signature that came with the snapshot, of which nothing is
+// known but that it is there; nil where there is none.
+func (s *Snapshot) Signature() ([]byte, error) {
+	b, err := readSmall(s.from, signatureFile, maxSignature)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// Close lets go of the directory or file.
+func (s *Snapshot) Close() error { return s.from.Close() }
 
 // Table is what the manifest says of a table.
 func (s *Snapshot) Table(name string) (TableInfo, bool) {
@@ -147,13 +258,16 @@ func (s *Snapshot) Cell(id CellID) (Cell, bool) {
 	return s.Manifest.Cells[i], true
 }
 
-// structure compares the directory with the manifest, but for the content of
-// files.
-func (s *Snapshot) structure() []error {
+// directory is a snapshot as a directory.
+type directory struct{ disk }
+
+func (directory) lay(*Manifest) {}
+
+func (d directory) structure(m *Manifest) []error {
 	var errs []error
 	sizes := map[string]int64{}
 	dirs := map[string]bool{".": true}
-	for _, c := range s.Manifest.Cells {
+	for _, c := range m.Cells {
 		for _, f := range c.Files {
 			sizes[f.Path] = f.Size
 			for p := path.Dir(f.Path); p != "."; p = path.Dir(p) {
@@ -165,7 +279,7 @@ func (s *Snapshot) structure() []error {
 	underway := false // another collection into the directory, which this snapshot outlives
 	var walk func(dir string)
 	walk = func(dir string) {
-		entries, err := s.disk.List(dir)
+		entries, err := d.List(dir)
 		if err != nil {
 			errs = append(errs, err)
 			return
@@ -193,8 +307,8 @@ func (s *Snapshot) structure() []error {
 				} else if info.Size() != size {
 					errs = append(errs, damaged(name, "has %d bytes, not the %d of the manifest", info.Size(), size))
 				}
-			case name == manifestFile || name == journalFile || name == lockFile || dir == "." && isTemp(name):
-				// All but the first are left by a writer that crashed.
+			case name == manifestFile || name == signatureFile || name == journalFile || name == lockFile || dir == "." && isTemp(name):
+				// All but the first two are left by a writer that crashed.
 			case underway && isOurs(name, e):
 			default:
 				errs = append(errs, damaged(name, "does not belong to the snapshot"))
@@ -202,7 +316,7 @@ func (s *Snapshot) structure() []error {
 		}
 	}
 	walk(".")
-	for _, c := range s.Manifest.Cells {
+	for _, c := range m.Cells {
 		for _, f := range c.Files {
 			if !seen[f.Path] {
 				errs = append(errs, damaged(f.Path, "is missing"))
@@ -216,14 +330,14 @@ func (s *Snapshot) structure() []error {
 // in their size; with readData also every byte and row. It returns what it
 // found, or the context's error.
 func (s *Snapshot) Verify(ctx context.Context, readData bool) []error {
-	_, id, err := readManifest(s.disk)
+	_, id, err := readManifest(s.from, nil)
 	if err == nil && id != s.ID {
 		err = damaged(manifestFile, "it was replaced after it had been opened")
 	}
 	if err != nil {
 		return []error{err}
 	}
-	errs := s.structure()
+	errs := s.from.structure(&s.Manifest)
 	if !readData {
 		return errs
 	}
@@ -262,7 +376,7 @@ func (s *Snapshot) Verify(ctx context.Context, readData bool) []error {
 // not what the manifest says.
 func (s *Snapshot) Read(t *kind.Table, f File) (rows iter.Seq2[kind.Row, error], missing, extra []string) {
 	fail := func(err error) (iter.Seq2[kind.Row, error], []string, []string) {
-		err = fmt.Errorf("snapshot %s: %w", s.dir, err)
+		err = fmt.Errorf("snapshot %s: %w", s.Path, err)
 		return func(yield func(kind.Row, error) bool) { yield(nil, err) }, missing, extra
 	}
 	id, ok := s.files[f.Path]
@@ -307,7 +421,7 @@ func (s *Snapshot) Read(t *kind.Table, f File) (rows iter.Seq2[kind.Row, error],
 			return !stopped
 		})
 		if err != nil && !stopped {
-			yield(nil, fmt.Errorf("snapshot %s: %w", s.dir, err))
+			yield(nil, fmt.Errorf("snapshot %s: %w", s.Path, err))
 		}
 	}, missing, extra
 }
@@ -315,7 +429,7 @@ func (s *Snapshot) Read(t *kind.Table, f File) (rows iter.Seq2[kind.Row, error],
 // read gives the rows of a file to take, in the file's own columns, until it
 // returns false. A row is valid until take returns; its values may be kept.
 func (s *Snapshot) read(own *schema, id CellID, f File, take func(kind.Row) bool) error {
-	b, err := loadFile(s.disk, f)
+	b, err := loadFile(s.from, f)
 	if err != nil {
 		return err
 	}
@@ -323,7 +437,7 @@ func (s *Snapshot) read(own *schema, id CellID, f File, take func(kind.Row) bool
 }
 
 // loadFile reads a file whole and verifies its size and checksum.
-func loadFile(d disk, f File) ([]byte, error) {
+func loadFile(d opener, f File) ([]byte, error) {
 	in, err := d.Open(f.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

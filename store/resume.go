@@ -32,7 +32,7 @@ func resume(dir string, open func(string) (disk, error)) (*Writer, error) {
 }
 
 func (w *Writer) resume() error {
-	m, _, err := readManifest(w.disk)
+	m, _, err := readManifest(w.disk, nil)
 	switch {
 	case err == nil:
 		w.committed, w.old = true, m.Cells

@@ -39,6 +39,7 @@ type Writer struct {
 	pending   map[CellID]error // begun or to be collected again; the error is why it did not end
 	dirs      map[string]bool  // that exist
 	committed bool             // there is a manifest
+	resealed  bool             // the manifest is this collection's; a signature is another's
 	old       []Cell           // the manifest's, whose files stay until Commit replaces it
 	journal   file
 	broken    error // after it nothing can be written
@@ -139,6 +140,14 @@ func (w *Writer) Done(id CellID) (Cell, bool) {
 	defer w.mu.Unlock()
 	c, ok := w.cells[id]
 	return c, ok && c.State == Complete && !w.isPending(id)
+}
+
+// Recorded tells whether there is an outcome of the cell, of whatever state.
+func (w *Writer) Recorded(id CellID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.cells[id]
+	return ok
 }
 
 func (w *Writer) isPending(id CellID) bool { _, ok := w.pending[id]; return ok }
@@ -625,8 +634,9 @@ func (w *Writer) commit(tables []*kind.Table, finished time.Time) (string, error
 		return "", err
 	}
 	// From here on the directory is the snapshot. What is left is to remove
-	// what it does not name, the journal last: while there is one, readers put
-	// up with the rest.
+	// what it does not name and the signature of what it replaced, the journal
+	// last: while there is one, readers put up with the rest.
+	w.resealed = true
 	if err := w.sweep(m.Cells); err != nil {
 		return "", err
 	}
@@ -665,10 +675,10 @@ func (w *Writer) sweep(cells []Cell) error {
 		removed := false
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
-			if name == manifestFile || name == journalFile || name == lockFile {
+			if name == manifestFile || name == journalFile || name == lockFile || name == signatureFile && !w.resealed {
 				continue
 			}
-			if !isOurs(name, e) {
+			if name != signatureFile && !isOurs(name, e) {
 				return fmt.Errorf("%s does not belong to the snapshot; remove it", name)
 			}
 			if e.IsDir() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,14 +19,18 @@ import (
 
 func collectCommand() *command {
 	var (
-		output, resume                  string
-		syncs, regions                  string
-		allProfiles, bestEffort, asJSON bool
-		concurrency                     int
-		logFormat                       string
+		output, resume, runs     string
+		syncs, regions, leaveOut string
+		organizations            string
+		allProfiles, bestEffort  bool
+		planned                  bool
+		like                     string
+		logFormat                string
+		settings                 session.Settings
+		how                      collecting
 	)
 	return &command{
-		name: "collect", args: "--aws-sync-all-profiles -o DIR",
+		name: "collect", args: "--aws-sync-all-profiles -o DIR | --store DIR",
 		short: "read the cloud's APIs into a snapshot",
 		long: `Reads the estate into a new snapshot directory. Without --aws-sync-all-profiles it
 reads the one account of the standard credential chain (environment, AWS_PROFILE,
@@ -34,16 +39,30 @@ AWS_SHARED_CREDENTIALS_FILE but "default". The policy SecurityAudit suffices.
 
 Every account × region × sync is a cell. What could not be read costs its cell and
 no other: the manifest says how each ended. Exit code 3: done, some are not complete.
+Ctrl-C once ends in order: what is done is kept, and --resume goes on. Twice: at once.
+
+--plan only says what would be read: accounts, regions, cells, operations, and how many
+calls and how long that would be. It asks STS and DescribeRegions, nothing else.
 
 Environment: CARTOGRAPHY_AWS_RETRY_MODE (standard), CARTOGRAPHY_AWS_MAX_ATTEMPTS (3),
-CARTOGRAPHY_AWS_READ_TIMEOUT (120 s), or SNAP_AWS_… of the same, which wins.`,
+CARTOGRAPHY_AWS_READ_TIMEOUT (120 s), or SNAP_AWS_… of the same, which wins.
+SNAP_AWS_THROTTLE_PATIENCE (300 s): how long a throttled request is repeated; it does not
+count as an attempt.`,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&output, "output", "o", "", "the snapshot `DIR`ectory to make; it must not exist, or be empty")
-			f.StringVar(&resume, "resume", "", "finish the snapshot in `DIR`: redo exactly the cells that are not complete")
+			f.StringVar(&runs, "store", "", "make the snapshot in `DIR`, beside those of earlier runs, named by its time")
+			f.StringVar(&resume, "resume", "", "finish the snapshot in `DIR`: redo exactly the cells that are not complete, of its accounts, regions and syncs")
+			f.BoolVar(&planned, "plan", false, "say what would be collected, and collect nothing")
+			f.StringVar(&like, "like", "", "with --plan: estimate calls and time by those of an earlier `SNAPSHOT`")
 			f.BoolVar(&allProfiles, "aws-sync-all-profiles", false, "collect the account of every profile")
 			f.StringVar(&syncs, "aws-requested-syncs", "", "only these syncs and what they need, e.g. \"ec2:instance,s3\"")
 			f.StringVar(&regions, "aws-regions", "", "only these regions, e.g. \"us-east-1,eu-west-1\"; else all that the account has enabled")
-			f.IntVar(&concurrency, "concurrency", collect.DefaultConcurrency, "how many cells are collected at once")
+			f.StringVar(&organizations, "aws-organization-account-ids", "", "ask only these `ACCOUNTS` for their organization: the management account or a delegated administrator")
+			f.StringVar(&leaveOut, "aws-leave-out-calls", "", "do not make these optional `CALLS`; what they tell is then unknown: "+strings.Join(session.Optional(), ", "))
+			f.IntVar(&settings.Concurrency, "concurrency", session.DefaultConcurrency, "how many requests are under way at once, over all accounts")
+			f.Float64Var(&settings.MaxRPS, "max-rps", 0, "how many requests a second are made in one account at most; 0: as AWS's limits allow")
+			f.DurationVar(&how.cellTimeout, "cell-timeout", collect.DefaultCellTimeout, "how long one sync of one account and region may take")
+			how.metrics.flags(f)
 			f.StringVar(&logFormat, "log-format", "text", "text or json: how progress is told on standard error")
 			f.BoolVar(&bestEffort, "aws-best-effort-mode", false, "accepted for Cartography's sake: snap always goes on")
 		},
@@ -51,26 +70,55 @@ CARTOGRAPHY_AWS_READ_TIMEOUT (120 s), or SNAP_AWS_… of the same, which wins.`,
 			switch {
 			case len(args) > 0:
 				return usage("collect takes no argument %q; the output goes to -o DIR", args[0])
-			case output == "" && resume == "":
-				return usage("collect needs -o DIR, the directory to make")
-			case output != "" && resume != "":
-				return usage("collect takes either -o DIR or --resume DIR")
+			case output == "" && resume == "" && runs == "" && !planned:
+				return usage("collect needs -o DIR, the directory to make, or --store DIR")
+			case output != "" && resume != "" || runs != "" && (output != "" || resume != ""):
+				return usage("collect takes one of -o DIR, --store DIR and --resume DIR")
 			case logFormat != "text" && logFormat != "json":
 				return usage("--log-format is %q: use text or json", logFormat)
-			case concurrency < 1:
-				return usage("--concurrency is %d: use 1 or more", concurrency)
+			case settings.Concurrency < 1:
+				return usage("--concurrency is %d: use 1 or more", settings.Concurrency)
+			case settings.MaxRPS < 0:
+				return usage("--max-rps is %g: use a positive number", settings.MaxRPS)
+			case how.cellTimeout <= 0:
+				return usage("--cell-timeout is %s: use a positive duration, such as 30m", how.cellTimeout)
+			case like != "" && !planned:
+				return usage("--like is for --plan")
 			}
-			asJSON = logFormat == "json"
-			settings, err := session.SettingsFromEnv()
+			for _, call := range list(leaveOut) {
+				if !slices.Contains(session.Optional(), call) {
+					return usage("--aws-leave-out-calls: %s cannot be left out; what can is %s", call, strings.Join(session.Optional(), ", "))
+				}
+			}
+			for _, id := range list(organizations) {
+				if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
+					return usage("--aws-organization-account-ids: %q is no account: use 12 digits", id)
+				}
+			}
+			fromEnv, err := session.SettingsFromEnv()
 			if err != nil {
 				return usage("%v", err)
 			}
+			fromEnv.Concurrency, fromEnv.MaxRPS = settings.Concurrency, settings.MaxRPS
 			wanted, err := session.Resolve(list(syncs))
 			if err != nil {
 				return usage("--aws-requested-syncs: %v", err)
 			}
-			o := session.Options{AllProfiles: allProfiles, Regions: list(regions), Syncs: wanted, Settings: settings}
-			return runCollect(ctx, out, o, output, resume, concurrency, asJSON)
+			how.Options = session.Options{
+				AllProfiles: allProfiles, Regions: list(regions), Syncs: wanted, Settings: fromEnv,
+				Organizations: list(organizations), Without: list(leaveOut),
+			}
+			if planned {
+				return runPlan(ctx, out, how.Options, like)
+			}
+			how.started, how.dir, how.resume, how.asJSON = time.Now().UTC(), output, resume != "", logFormat == "json"
+			if how.resume {
+				how.dir = resume
+			}
+			if runs != "" {
+				how.dir = store.RunPath(runs, how.started)
+			}
+			return runCollect(ctx, out, &how)
 		},
 	}
 }
@@ -86,27 +134,51 @@ func list(s string) []string {
 	return items
 }
 
-func runCollect(ctx context.Context, out *terminal, o session.Options, output, resume string, concurrency int, asJSON bool) error {
-	started := time.Now().UTC()
-	dir := output
-	if resume != "" {
-		dir = resume
-	} else if err := store.CheckNew(dir); err != nil { // before any request is made
-		return err
-	}
-	estate, err := session.Discover(ctx, o)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	var w *store.Writer
-	if resume != "" {
-		w, err = store.Resume(dir)
-	} else {
-		w, err = store.Create(dir, store.Manifest{
-			Program: program(), Started: started, Regions: o.Regions, Syncs: estate.Syncs(),
+// collecting is how a collection is run.
+type collecting struct {
+	session.Options
+	started     time.Time
+	dir         string
+	resume      bool
+	asJSON      bool
+	cellTimeout time.Duration
+	metrics     metrics
+}
+
+// begin finds the estate and opens the snapshot. A collection that goes on has
+// the accounts, regions and syncs that it began with.
+func (c *collecting) begin(ctx context.Context) (*session.Estate, *store.Writer, error) {
+	if !c.resume {
+		if err := store.CheckNew(c.dir); err != nil { // before any request is made
+			return nil, nil, err
+		}
+		estate, err := session.Discover(ctx, c.Options)
+		if err != nil {
+			return nil, nil, interrupted(ctx, err)
+		}
+		w, err := store.Create(c.dir, store.Manifest{
+			Program: program(), Started: c.started, Regions: c.Regions, Syncs: estate.Syncs(),
 			Accounts: estate.Accounts, Unresolved: estate.Unresolved,
 		})
+		return estate, w, err
 	}
+	w, err := store.Resume(c.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := w.Manifest()
+	c.Again, c.Regions = m.Accounts, m.Regions
+	if c.Syncs, err = session.Known(m.Syncs); err == nil {
+		var estate *session.Estate
+		if estate, err = session.Discover(ctx, c.Options); err == nil {
+			return estate, w, nil
+		}
+	}
+	return nil, nil, errors.Join(interrupted(ctx, err), w.Close())
+}
+
+func runCollect(ctx context.Context, out *terminal, c *collecting) error {
+	estate, w, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,16 +197,27 @@ func runCollect(ctx context.Context, out *terminal, o session.Options, output, r
 		}
 		tasks = append(tasks, t)
 	}
-	p := newProgress(out, asJSON, len(tasks), "collecting")
+	for _, t := range estate.Unreached() {
+		for _, table := range t.Tables {
+			tables[table.Name] = table
+		}
+		if !w.Recorded(t.ID) {
+			tasks = append(tasks, t)
+		}
+	}
+	p := newProgress(out, c.asJSON, len(tasks), "collecting")
 	for _, u := range estate.Unresolved {
 		p.say(fmt.Sprintf("profile %s leads to no account: %s", u.Profile, u.Error), map[string]any{"event": "unresolved", "profile": u.Profile, "error": u.Error})
 	}
-	p.say(fmt.Sprintf("%s, %s to collect%s", count(len(estate.Accounts), "account"), count(len(tasks), "cell"), resumed(kept, resume != "")),
+	for _, note := range estate.Notes {
+		p.say(note, map[string]any{"event": "note", "message": note})
+	}
+	p.say(fmt.Sprintf("%s, %s to collect%s", count(len(estate.Accounts), "account"), count(len(tasks), "cell"), resumed(kept, c.resume)),
 		map[string]any{"event": "planned", "accounts": len(estate.Accounts), "cells": len(tasks), "kept": kept})
 
 	var rows int64
 	var calls, throttles int
-	err = collect.Run(ctx, w, tasks, collect.Options{Concurrency: concurrency, Ended: func(id store.CellID, oc store.Outcome, n int64) {
+	err = collect.Run(ctx, w, tasks, collect.Options{CellTimeout: c.cellTimeout, Ended: func(id store.CellID, oc store.Outcome, n int64) {
 		rows, calls, throttles = rows+n, calls+oc.Calls, throttles+oc.Throttles
 		line := ""
 		if oc.State != store.Complete && oc.State != store.Skipped {
@@ -146,28 +229,31 @@ func runCollect(ctx context.Context, out *terminal, o session.Options, output, r
 	}})
 	p.finish()
 	if err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("the collection stopped: %w; what is done is kept: snap collect --resume %s goes on", err, dir)
+		return fmt.Errorf("the collection stopped: %w; what is done is kept: snap collect --resume %s goes on", err, c.dir)
 	}
-	var all []*kind.Table
-	for _, t := range tables {
-		all = append(all, t)
-	}
-	id, err := w.Commit(all, time.Now().UTC())
+	id, err := w.Commit(slices.Collect(maps.Values(tables)), time.Now().UTC())
 	if err != nil {
 		return err
 	}
-	snap, err := store.Open(dir)
+	snap, err := store.Open(c.dir)
 	if err != nil {
 		return err
 	}
 	defer snap.Close()
-	p.say("", map[string]any{"event": "committed", "snapshot": dir, "id": id, "rows": rows, "calls": calls, "seconds": time.Since(started).Seconds()})
-	if !asJSON {
-		summarize(out, dir, snap)
+	p.say("", map[string]any{"event": "committed", "snapshot": c.dir, "id": id, "rows": rows, "calls": calls, "seconds": time.Since(c.started).Seconds()})
+	for _, g := range gapsOf(snap.Manifest) {
+		p.say("", g.object())
+	}
+	if !c.asJSON {
+		summarize(out, c.dir, snap, estate.Usage())
+	}
+	// The snapshot is whole whatever becomes of the figures about it.
+	if err := c.metrics.send(snap.Manifest, estate.Usage(), time.Since(c.started)); err != nil {
+		return fmt.Errorf("%s is written, but its figures are not: %w", c.dir, err)
 	}
 	switch {
 	case ctx.Err() != nil:
-		return &exit{exitInterrupted, fmt.Errorf("interrupted: what was collected is kept; snap collect --resume %s goes on", dir)}
+		return &exit{exitInterrupted, fmt.Errorf("interrupted: what was collected is kept; snap collect --resume %s goes on", c.dir)}
 	case len(notComplete(snap.Manifest.Cells)) > 0 || len(snap.Manifest.Unresolved) > 0:
 		return &exit{code: exitIncomplete}
 	}

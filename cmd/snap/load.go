@@ -20,6 +20,7 @@ import (
 
 func loadCommand() *command {
 	var (
+		from           opening
 		to             load.ConnectOptions
 		o              load.Options
 		passwordEnv    string
@@ -29,10 +30,12 @@ func loadCommand() *command {
 		noAnalysis     bool
 	)
 	return &command{
-		name: "load", args: "DIR --neo4j-uri URI", short: "replay a snapshot into Neo4j, analyse, clean up",
+		name: "load", args: "SNAPSHOT --neo4j-uri URI", short: "replay a snapshot into Neo4j, analyse, clean up",
 		long: `Writes a snapshot's nodes and relationships into Neo4j as Cartography 0.143.0 has
 them, deletes what complete cells prove gone and nothing else, and runs the analysis
-whose input is complete. Loading a snapshot again changes nothing.`,
+whose input is complete. Loading a snapshot again changes nothing.
+
+` + where,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&to.URI, "neo4j-uri", "bolt://localhost:7687", "where Neo4j is: bolt://, neo4j:// or with +s for TLS")
 			f.StringVar(&to.User, "neo4j-user", "", "the user; none where Neo4j wants no authentication")
@@ -47,11 +50,12 @@ whose input is complete. Loading a snapshot again changes nothing.`,
 			f.BoolVar(&noAnalysis, "no-analysis", false, "leave the analysis properties as they are")
 			f.Float64Var(&o.MaxDelete, "max-delete", 0.3, "refuse to delete more than this share of a label's nodes in an account; 1 allows all")
 			f.StringVar(&format, "format", "text", "text or json: how the report is written")
+			from.flags(f)
 		},
 		run: func(ctx context.Context, args []string, out *terminal) error {
 			switch {
 			case len(args) != 1:
-				return usage("load takes one snapshot directory")
+				return usage("load takes one snapshot")
 			case format != "text" && format != "json":
 				return usage("--format is %q: use text or json", format)
 			case lifetime < 1:
@@ -70,7 +74,7 @@ whose input is complete. Loading a snapshot again changes nothing.`,
 			if !noAnalysis {
 				o.Jobs = load.Analysis
 			}
-			return runLoad(ctx, args[0], out, to, o, format)
+			return runLoad(ctx, &from, args[0], out, to, o, format)
 		},
 	}
 }
@@ -95,8 +99,8 @@ func password(out *terminal, prompt bool, variable string) (string, error) {
 	return "", nil
 }
 
-func runLoad(ctx context.Context, dir string, out *terminal, to load.ConnectOptions, o load.Options, format string) error {
-	snap, err := store.Open(dir)
+func runLoad(ctx context.Context, from *opening, path string, out *terminal, to load.ConnectOptions, o load.Options, format string) error {
+	snap, err := from.open(path)
 	if err != nil {
 		return err
 	}
@@ -124,7 +128,7 @@ func runLoad(ctx context.Context, dir string, out *terminal, to load.ConnectOpti
 		return interrupted(ctx, err)
 	}
 	if format == "text" {
-		printReport(out, dir, snap, report)
+		printReport(out, snap, report)
 	}
 	if len(notComplete(snap.Manifest.Cells)) > 0 {
 		return &exit{code: exitIncomplete}
@@ -156,7 +160,7 @@ func (p *loadProgress) finish() {
 	}
 }
 
-func printReport(out *terminal, dir string, snap *store.Snapshot, r *load.Report) {
+func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 	var rows, links, nodesGone, linksGone int64
 	for _, t := range r.Tables {
 		rows, links, nodesGone, linksGone = rows+t.Rows, links+t.Links, nodesGone+t.NodesDeleted, linksGone+t.LinksDeleted
@@ -166,7 +170,7 @@ func printReport(out *terminal, dir string, snap *store.Snapshot, r *load.Report
 		what, verb = "would load", "would delete"
 	}
 	fmt.Fprintf(out.out, "%s: %s %d nodes and %d relationships, %s %d and %d, in %.1f s (update tag %d)\n",
-		dir, what, rows, links, verb, nodesGone, linksGone, r.Seconds, r.Tag)
+		snap.Path, what, rows, links, verb, nodesGone, linksGone, r.Seconds, r.Tag)
 
 	w := tabwriter.NewWriter(out.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
 	fmt.Fprintf(w, "\nnodes\tnew\trelationships\tdeleted\t  label\n")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,24 +13,35 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"snap/collect/aws/session"
 	"snap/store"
 )
 
 func lsCommand() *command {
+	var from opening
 	var format string
 	var cells bool
 	return &command{
-		name: "ls", args: "DIR", short: "say what a snapshot holds and how complete it is",
-		long: "Prints the accounts, tables and cells of a snapshot. Nothing is hashed: snap verify does that.",
+		name: "ls", args: "SNAPSHOT", short: "say what a snapshot holds and how complete it is",
+		long: `Prints the accounts, tables and cells of a snapshot. Nothing is hashed: snap verify
+does that. Of a directory of collect --store it lists the runs.
+
+` + where,
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&cells, "cells", false, "list every cell, not only those that are not complete")
 			f.StringVar(&format, "format", "text", "text or json (the manifest)")
+			from.flags(f)
 		},
 		run: func(_ context.Context, args []string, out *terminal) error {
 			if len(args) != 1 {
-				return usage("ls takes one snapshot directory")
+				return usage("ls takes one snapshot")
 			}
-			snap, err := store.Open(args[0])
+			snap, err := from.open(args[0])
+			if errors.Is(err, store.ErrNotSnapshot) {
+				if runs, e := store.Runs(args[0]); e == nil {
+					return listRuns(out, runs, format)
+				}
+			}
 			if err != nil {
 				return err
 			}
@@ -44,7 +56,7 @@ func lsCommand() *command {
 				return usage("--format is %q: use text or json", format)
 			}
 			m := snap.Manifest
-			fmt.Fprintf(out.out, "%s  %s\ntaken by %s, %s to %s\n\n", args[0], snap.ID, m.Program, m.Started.Format(time.DateTime), m.Finished.Format(time.DateTime+" MST"))
+			fmt.Fprintf(out.out, "%s  %s\ntaken by %s, %s to %s\n\n", snap.Path, snap.ID, m.Program, m.Started.Format(time.DateTime), m.Finished.Format(time.DateTime+" MST"))
 			listAccounts(out, m)
 			listTables(out, m)
 			if cells {
@@ -60,15 +72,19 @@ func lsCommand() *command {
 }
 
 // summarize tells how a collection ended.
-func summarize(out *terminal, dir string, snap *store.Snapshot) {
+func summarize(out *terminal, dir string, snap *store.Snapshot, used []session.Usage) {
 	m := snap.Manifest
 	var rows int64
 	var calls, retries, throttles int
 	for _, c := range m.Cells {
 		rows, calls, retries, throttles = rows+c.Rows, calls+c.Calls, retries+c.Retries, throttles+c.Throttles
 	}
-	fmt.Fprintf(out.out, "%s: %s in %s from %s, %s (%d repeated, %d throttled), %s\n\n", dir, count(int(rows), "row"), count(len(m.Tables), "table"),
+	fmt.Fprintf(out.out, "%s: %s in %s from %s, %s (%d repeated, %d throttled), %s\n", dir, count(int(rows), "row"), count(len(m.Tables), "table"),
 		count(len(m.Accounts), "account"), count(calls, "call"), retries, throttles, m.Finished.Sub(m.Started).Round(time.Second/10))
+	if len(used) > 0 { // none when all that is left could not be reached
+		fmt.Fprintf(out.out, "calls of this run: %s\n", busiest(used))
+	}
+	fmt.Fprintln(out.out)
 	listAccounts(out, m)
 	listGaps(out, m)
 }
@@ -130,35 +146,81 @@ func listGaps(out *terminal, m store.Manifest) {
 	for _, u := range m.Unresolved {
 		fmt.Fprintf(out.out, "\nprofile %s leads to no account: %s\n", u.Profile, u.Error)
 	}
-	gaps := notComplete(m.Cells)
+	gaps := gapsOf(m)
 	if len(gaps) == 0 {
 		return
 	}
 	fmt.Fprintf(out.out, "\nNot complete, so nothing of them will be deleted or called removed:\n")
-	// Cells that ended alike are one line.
+	for _, g := range gaps {
+		where := ""
+		if len(g.Regions) > 0 {
+			where = " in " + strings.Join(g.Regions, ", ")
+		}
+		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", g.Account, several(g.Syncs), where, reason(g.Outcome), arrow(g.Remedy))
+	}
+}
+
+// several names up to five things, and counts more.
+func several(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more syncs", len(names)-4)
+	}
+	return strings.Join(names, ", ")
+}
+
+func arrow(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return " → " + remedy
+}
+
+// gap is cells of one account that ended alike, and what to do about it.
+type gap struct {
+	Account        string
+	Syncs, Regions []string
+	Cells          int
+	store.Outcome  // of the first
+	Remedy         string
+}
+
+// object is the gap as --log-format json tells it.
+func (g gap) object() map[string]any {
+	return map[string]any{"event": "gap", "account": g.Account, "syncs": g.Syncs, "regions": g.Regions, "cells": g.Cells,
+		"state": g.State, "code": g.Code, "action": g.Action, "message": g.Message, "remedy": g.Remedy}
+}
+
+// gapsOf are the cells that are not complete, by account.
+func gapsOf(m store.Manifest) []gap {
 	type alike struct {
-		account, sync  string
-		state          store.State
-		code, action   string
-		message, remed string
+		account, sync string
+		state         store.State
+		code, action  string
+		remedy        string
 	}
-	regions := map[alike][]string{}
-	var order []alike
-	for _, c := range gaps {
-		k := alike{c.Account, c.Sync, c.State, c.Code, c.Action, c.Message, remedy(c.Outcome)}
-		if regions[k] == nil {
-			order = append(order, k)
+	at := map[alike]int{}
+	var gaps []gap
+	for _, c := range notComplete(m.Cells) {
+		k := alike{c.Account, c.Sync, c.State, c.Code, c.Action, remedy(c.Outcome)}
+		if k.action == "" { // what stopped it has to do with the account or the region, not with the sync
+			k.sync = ""
 		}
-		regions[k] = append(regions[k], c.Region)
-	}
-	for _, k := range order {
-		where := strings.Join(slices.DeleteFunc(slices.Clone(regions[k]), func(r string) bool { return r == "" }), ", ")
-		if where != "" {
-			where = " in " + where
+		i, ok := at[k]
+		if !ok {
+			i = len(gaps)
+			at[k] = i
+			gaps = append(gaps, gap{Account: c.Account, Outcome: c.Outcome, Remedy: k.remedy})
 		}
-		c := store.CellID{Provider: "", Account: k.account, Sync: k.sync}
-		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", c.Account, c.Sync, where, reason(store.Outcome{State: k.state, Code: k.code, Action: k.action, Message: k.message}), k.remed)
+		g := &gaps[i]
+		g.Cells++
+		if !slices.Contains(g.Syncs, c.Sync) {
+			g.Syncs = append(g.Syncs, c.Sync)
+		}
+		if c.Region != "" && !slices.Contains(g.Regions, c.Region) {
+			g.Regions = append(g.Regions, c.Region)
+		}
 	}
+	return gaps
 }
 
 // notComplete are the cells that do not prove anything gone. A service that is
@@ -199,11 +261,17 @@ func reason(o store.Outcome) string {
 func remedy(o store.Outcome) string {
 	switch {
 	case (o.State == store.Denied || o.State == store.Partial && strings.Contains(o.Code, "Denied")) && o.Action != "":
-		return " → allow " + o.Action
-	case strings.HasPrefix(o.Code, "Expired"), o.Code == "Credentials":
-		return " → renew the credentials (aws sso login), then collect --resume"
+		return "allow " + o.Action + ", then collect --resume"
+	case strings.HasPrefix(o.Code, "Expired"), o.Code == "Credentials", o.Code == "InvalidClientTokenId", o.Code == "UnrecognizedClientException":
+		return "renew the credentials (aws sso login), then collect --resume"
+	case o.Code == "CellTimeout":
+		return "collect --resume with a longer --cell-timeout"
+	case o.Code == "Throttled":
+		return "collect --resume when less else is going on in the account, or with --max-rps"
+	case o.Code == "Panic":
+		return "this is a mistake in snap: please report it"
 	case o.State == store.Skipped, o.State == store.Failed, o.State == store.Partial:
-		return " → collect --resume"
+		return "collect --resume"
 	}
 	return ""
 }

@@ -84,7 +84,10 @@ var errInterrupted = errors.New("interrupted")
 
 // commands are the verbs, in the order in which the help shows them.
 func commands() []*command {
-	return []*command{collectCommand(), lsCommand(), verifyCommand(), loadCommand(), diffCommand()}
+	return []*command{
+		collectCommand(), lsCommand(), verifyCommand(), loadCommand(), diffCommand(),
+		bundleCommand(), unbundleCommand(), keygenCommand(), pruneCommand(), schemaCommand(), policyCommand(),
+	}
 }
 
 func run(ctx context.Context, args []string, out *terminal) int {
@@ -140,7 +143,7 @@ func dispatch(ctx context.Context, args []string, out *terminal) error {
 func help(w io.Writer) {
 	fmt.Fprint(w, "snap takes a snapshot of a cloud estate, keeps it in plain files, and replays it into a graph.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  snap %-8s%s\n", c.name, c.short)
+		fmt.Fprintf(w, "  snap %-10s%s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, "\nsnap COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 bad command line,\n3 done but some cells of the snapshot are not complete, 130 interrupted.\n")
 }

@@ -5,25 +5,27 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
-
-	"snap/store"
 )
 
 func verifyCommand() *command {
+	var from opening
 	var readData bool
 	return &command{
-		name: "verify", args: "DIR", short: "check a snapshot against its manifest",
+		name: "verify", args: "SNAPSHOT", short: "check a snapshot against its manifest",
 		long: `Checks that every file of the manifest is there with its size, and no other. With
 --read-data every byte is hashed and every row decoded as well. Exit code 1 when
-something is not as it was written.`,
+something is not as it was written.
+
+` + where,
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&readData, "read-data", false, "hash and decode every file")
+			from.flags(f)
 		},
 		run: func(ctx context.Context, args []string, out *terminal) error {
 			if len(args) != 1 {
-				return usage("verify takes one snapshot directory")
+				return usage("verify takes one snapshot")
 			}
-			snap, err := store.Open(args[0])
+			snap, err := from.open(args[0])
 			if err != nil {
 				return err
 			}
@@ -36,7 +38,7 @@ something is not as it was written.`,
 				fmt.Fprintln(out.err, p)
 			}
 			if len(problems) > 0 {
-				return fmt.Errorf("%s: %s", args[0], count(len(problems), "problem"))
+				return fmt.Errorf("%s: %s", snap.Path, count(len(problems), "problem"))
 			}
 			files, bytes := 0, int64(0)
 			for _, c := range snap.Manifest.Cells {
@@ -48,7 +50,15 @@ something is not as it was written.`,
 			if readData {
 				depth = "every byte and row"
 			}
-			fmt.Fprintf(out.out, "%s  %s\n%s, %d KiB: %s as written\n", args[0], snap.ID, count(files, "file"), (bytes+1023)/1024, depth)
+			fmt.Fprintf(out.out, "%s  %s\n%s, %d KiB: %s as written\n", snap.Path, snap.ID, count(files, "file"), (bytes+1023)/1024, depth)
+			switch signature, err := snap.Signature(); {
+			case err != nil:
+				return err
+			case from.key != "":
+				fmt.Fprintln(out.out, "signed by the key that was given")
+			case signature != nil:
+				fmt.Fprintln(out.out, "signed, which says nothing without --verify-key KEY")
+			}
 			return nil
 		},
 	}

@@ -65,17 +65,19 @@ type ec2Instance struct {
 	ReservationID string `snap:"_reservation_id"`
 }
 
+var instanceOntology = kind.Ontology{
+	"name": kind.Same("instanceid"), "region": kind.Same("region"), "type": kind.Same("instancetype"),
+	"public_ip_address": kind.Same("publicipaddress"), "private_ip_address": kind.Same("privateipaddress"),
+	"created_at": kind.Same("launchtime"),
+	"state": kind.Mapped("state", map[string]string{
+		"pending": "pending", "running": "running", "shutting-down": "stopping",
+		"stopping": "stopping", "stopped": "stopped", "terminated": "terminated",
+	}),
+}
+
 var ec2Instances = kind.Of[ec2Instance](kind.Table{
 	Name: "ec2_instance", Label: "AWSEC2Instance", Aliases: []string{"EC2Instance", "ComputeInstance"},
-	Ontology: kind.Ontology{
-		"name": kind.Same("instanceid"), "region": kind.Same("region"), "type": kind.Same("instancetype"),
-		"public_ip_address": kind.Same("publicipaddress"), "private_ip_address": kind.Same("privateipaddress"),
-		"created_at": kind.Same("launchtime"),
-		"state": kind.Mapped("state", map[string]string{
-			"pending": "pending", "running": "running", "shutting-down": "stopping",
-			"stopping": "stopping", "stopped": "stopped", "terminated": "terminated",
-		}),
-	},
+	Ontology: instanceOntology,
 	Links: []kind.Link{
 		{Type: "MEMBER_OF_EC2_RESERVATION", To: "AWSEC2Reservation", On: kind.On{"reservationid": "_reservation_id"}},
 		{Type: "INSTANCE_PROFILE", To: "AWSInstanceProfile", On: kind.On{"arn": "iaminstanceprofile"}},
@@ -161,14 +163,6 @@ var ec2InstanceVolumes = kind.Of[ec2InstanceVolume](kind.Table{
 	Links:    []kind.Link{{Type: "ATTACHED_TO", To: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}}},
 })
 
-var volumeOntology = kind.Ontology{
-	"name": kind.Same("id"), "size_gb": kind.Same("size"), "encrypted": kind.Same("encrypted"), "region": kind.Same("region"),
-	"state": kind.Mapped("state", map[string]string{
-		"creating": "creating", "available": "available", "in-use": "in_use",
-		"deleting": "deleting", "deleted": "deleted", "error": "error",
-	}),
-}
-
 // ec2IPv6Address is an IPv6 address of a network interface.
 type ec2IPv6Address struct {
 	ID          string  `snap:"id,key" from:"Ipv6Address"`
@@ -183,6 +177,11 @@ var ec2IPv6Addresses = kind.Of[ec2IPv6Address](kind.Table{
 	Links: []kind.Link{{Type: "IPV6_ADDRESS", From: "AWSNetworkInterface", On: kind.On{"id": "network_interface_id"}}},
 })
 
+var ec2ReservationListing = api.Share(func(ctx context.Context, cfg aws.Config) ([]types.Reservation, error) {
+	pages := ec2.NewDescribeInstancesPaginator(ec2.NewFromConfig(cfg), nil)
+	return api.All(ctx, pages, func(p *ec2.DescribeInstancesOutput) []types.Reservation { return p.Reservations })
+}, "ec2:instance", "ec2:images")
+
 var _ = api.Declare(api.Sync{
 	Name:  "ec2:instance",
 	Calls: []string{"ec2:DescribeInstances"},
@@ -191,8 +190,7 @@ var _ = api.Declare(api.Sync{
 		ec2InstanceKeyPairs.Table, ec2InstanceInterfaces.Table, ec2InstanceVolumes.Table, ec2IPv6Addresses.Table,
 	},
 	Collect: func(ctx context.Context, at *api.Cell) error {
-		pages := ec2.NewDescribeInstancesPaginator(ec2.NewFromConfig(at.Config), nil)
-		reservations, err := api.All(ctx, pages, func(p *ec2.DescribeInstancesOutput) []types.Reservation { return p.Reservations })
+		reservations, err := ec2ReservationListing.Read(ctx, at)
 		for _, r := range reservations {
 			row := ec2Reservations.From(r)
 			row.Region = at.Region

@@ -239,6 +239,7 @@ const iamMaxItems = 1000
 
 var _ = api.Declare(api.Sync{
 	Name:   "iam",
+	Synced: "AWSPrincipal",
 	Global: true,
 	Calls: []string{
 		"iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion",
@@ -246,6 +247,7 @@ var _ = api.Declare(api.Sync{
 		"iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails",
 		"iam:ListSAMLProviders", "iam:ListServerCertificates", "iam:GetAccountSummary",
 	},
+	Optional: []string{"iam:GenerateServiceLastAccessedDetails"},
 	Tables: []*kind.Table{
 		iamUsers.Table, iamGroups.Table, iamRoles.Table, iamServicePrincipals.Table, iamFederatedPrincipals.Table,
 		iamTrustedAccounts.Table, iamTrustedRoots.Table, iamManagedPolicies.Table, iamInlinePolicies.Table,
@@ -288,7 +290,7 @@ func collectIAMPrincipals(ctx context.Context, at *api.Cell, client *iam.Client)
 	for _, r := range details.roles {
 		arns = append(arns, aws.ToString(r.Arn))
 	}
-	accesses, err := readIAMAccess(ctx, client, arns)
+	accesses, err := readIAMAccess(ctx, at, client, arns)
 	if err != nil {
 		return errors.Join(usersErr, detailsErr, err)
 	}

@@ -1,7 +1,10 @@
 package aws
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -117,32 +120,106 @@ var _ = api.Declare(api.Sync{
 	},
 	Tables: []*kind.Table{organizationTable.Table, organizationRoots.Table, organizationalUnits.Table, organizationAccounts.Table, organizationPrincipals.Table},
 	Collect: func(ctx context.Context, at *api.Cell) error {
-		client := organizations.NewFromConfig(at.Config)
-		described, err := client.DescribeOrganization(ctx, nil)
-		switch {
-		case api.Is(err, "AWSOrganizationsNotInUseException"):
-			return nil
-		case api.Is(err, "AccessDeniedException", "AccessDenied"):
-			return api.NotHere("DescribeOrganization is denied: the hierarchy is known without this account or not at all", err)
-		case err != nil:
+		found, err := at.Once.Do(ctx, func(ctx context.Context) any { return findOrganizations(ctx, at.Peers) })
+		if err != nil {
 			return err
 		}
-		org := described.Organization
-		management := aws.ToString(org.MasterAccountId)
-		if management != at.Account && at.Collected(management) {
-			return nil // the management account's own cell reads it
-		}
-		rows, err := readHierarchy(ctx, client, aws.ToString(org.Id))
-		if management != at.Account && api.Is(err, "AccessDeniedException", "AccessDenied") {
-			return api.NotHere("only the management account "+management+" or a delegated administrator may list the organization", err)
-		}
-		if err != nil {
-			return err // half a hierarchy would place accounts wrongly: nothing is put
-		}
-		rows.put(at, *org)
-		return nil
+		return found.(*organizationsFound).endOf(at)
 	},
 })
+
+// organizationsFound are the organizations of the run's accounts. Each is read
+// once, whole, by one account.
+type organizationsFound struct {
+	members map[string]*organizationMember // of the accounts that were asked
+	read    []*hierarchy
+}
+
+// organizationMember is what an account says about its organization, or why it
+// does not.
+type organizationMember struct {
+	organization types.Organization
+	described    error
+	tried        error // of reading the hierarchy as this account
+	read         *hierarchy
+}
+
+// findOrganizations asks each account for its organization, and in each
+// organization the management account, then the others, for the hierarchy:
+// until one may read it whole.
+func findOrganizations(ctx context.Context, peers []*api.Peer) *organizationsFound {
+	found := &organizationsFound{members: map[string]*organizationMember{}}
+	members, _ := api.Each(ctx, peers, func(ctx context.Context, p *api.Peer) (*organizationMember, error) {
+		out, err := organizations.NewFromConfig(p.Config).DescribeOrganization(ctx, nil)
+		if err != nil {
+			return &organizationMember{described: err}, nil
+		}
+		return &organizationMember{organization: *out.Organization}, nil
+	})
+	groups := map[string][]int{}
+	for i, m := range members {
+		if m == nil { // the run was stopped
+			continue
+		}
+		found.members[peers[i].Account] = m
+		if m.described == nil {
+			id := aws.ToString(m.organization.Id)
+			groups[id] = append(groups[id], i)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		group := groups[id]
+		slices.SortStableFunc(group, func(a, b int) int {
+			return cmp.Compare(rank(peers[a], members[a]), rank(peers[b], members[b]))
+		})
+		for _, i := range group {
+			m := members[i]
+			if m.read, m.tried = readHierarchy(ctx, organizations.NewFromConfig(peers[i].Config), id); m.tried == nil {
+				found.read = append(found.read, m.read)
+				break
+			}
+		}
+	}
+	return found
+}
+
+func rank(p *api.Peer, m *organizationMember) int {
+	if aws.ToString(m.organization.MasterAccountId) == p.Account {
+		return 0
+	}
+	return 1
+}
+
+// endOf puts the organization that this account read. Where another account
+// read it whole there is nothing left to tell: the cell is complete.
+func (f *organizationsFound) endOf(at *api.Cell) error {
+	m := f.members[at.Account]
+	switch {
+	case m != nil && m.read != nil:
+		m.read.put(at, m.organization)
+		return nil
+	case m != nil && api.Is(m.described, "AWSOrganizationsNotInUseException"), f.covers(at.Account):
+		return nil
+	case m == nil:
+		return api.NotHere("this account is not asked for its organization: --aws-organization-account-ids names others", nil)
+	case api.Is(m.described, "AccessDeniedException", "AccessDenied"):
+		return api.NotHere("DescribeOrganization is denied: the hierarchy is known without this account or not at all", m.described)
+	case m.described != nil:
+		return m.described
+	}
+	management := aws.ToString(m.organization.MasterAccountId)
+	if management != at.Account && api.Is(m.tried, "AccessDeniedException", "AccessDenied") {
+		return api.NotHere("only the management account "+management+" or a delegated administrator may list the organization", m.tried)
+	}
+	return m.tried // half a hierarchy would place accounts wrongly: nothing is put
+}
+
+// covers tells whether the account is in an organization that was read.
+func (f *organizationsFound) covers(account string) bool {
+	return slices.ContainsFunc(f.read, func(h *hierarchy) bool {
+		return slices.ContainsFunc(h.accounts, func(a types.Account) bool { return aws.ToString(a.Id) == account })
+	})
+}
 
 // hierarchy is an organization, whole.
 type hierarchy struct {

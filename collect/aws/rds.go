@@ -216,7 +216,8 @@ var rdsEventSubscriptions = kind.Of[rdsEventSubscription](kind.Table{
 })
 
 var _ = api.Declare(api.Sync{
-	Name: "rds",
+	Name:   "rds",
+	Synced: "AWSRDSCluster",
 	Calls: []string{
 		"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBSnapshots",
 		"rds:DescribeDBSnapshotAttributes", "rds:DescribeEventSubscriptions",

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,8 +20,7 @@ import (
 )
 
 // s3Bucket is a bucket with what its own sub-calls say of it. Its anonymous
-// access is what its policy grants; what its ACL grants is worked out in the
-// graph.
+// access is what its policy or its access control list grants to everyone.
 type s3Bucket struct {
 	ID                    string   `snap:"id,key" from:"Name"`
 	Name                  *string  `snap:"name" from:"Name"`
@@ -116,6 +116,7 @@ var s3Notifications = kind.Of[s3Notification](kind.Table{
 
 var _ = api.Declare(api.Sync{
 	Name:   "s3",
+	Synced: "AWSS3Bucket",
 	Global: true,
 	Calls: []string{
 		"s3:ListBuckets as s3:ListAllMyBuckets",
@@ -198,8 +199,8 @@ type s3Call struct {
 }
 
 var s3Calls = []s3Call{
-	{(*s3Read).acl, nil},
-	{(*s3Read).policy, []string{"anonymous_access", "anonymous_actions"}},
+	{(*s3Read).acl, nil},    // what these two say of anonymous access
+	{(*s3Read).policy, nil}, // is put together in anonymous
 	{(*s3Read).encryption, []string{"default_encryption", "encryption_algorithm", "encryption_key_id", "bucket_key_enabled"}},
 	{(*s3Read).versioning, []string{"versioning_status", "mfa_delete"}},
 	{(*s3Read).publicAccessBlock, []string{"block_public_acls", "ignore_public_acls", "block_public_policy", "restrict_public_buckets"}},
@@ -218,6 +219,7 @@ func (r *s3Read) put(errs []error) {
 			r.row.Unread(fmt.Errorf("bucket %s: %w", r.row.ID, err), s3Calls[i].columns...)
 		}
 	}
+	r.anonymous(errs[0] == nil, errs[1] == nil)
 	s3Buckets.Put(r.at, r.row)
 	for _, row := range r.acls {
 		s3ACLs.Put(r.at, row)
@@ -228,6 +230,54 @@ func (r *s3Read) put(errs []error) {
 	for _, row := range r.topics {
 		s3Notifications.Put(r.at, row)
 	}
+}
+
+// s3PublicActions is what a permission of an access control list allows
+// everyone, in the order in which Cartography adds them.
+// Source: cartography/analysis/aws/s3.
+var s3PublicActions = []struct {
+	permission types.Permission
+	actions    []string
+}{
+	{types.PermissionRead, []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}},
+	{types.PermissionWrite, []string{"s3:PutObject"}},
+	{types.PermissionReadAcp, []string{"s3:GetBucketAcl"}},
+	{types.PermissionWriteAcp, []string{"s3:PutBucketAcl"}},
+	{types.PermissionFullControl, []string{
+		"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads",
+		"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutBucketAcl",
+	}},
+}
+
+// anonymous adds to what the policy grants to everyone what the access control
+// list does. One that says yes settles that there is access; that there is
+// none, and the actions, only both can say.
+func (r *s3Read) anonymous(aclRead, policyRead bool) {
+	public := map[string]bool{}
+	for _, g := range r.acls {
+		switch aws.ToString(g.URI) {
+		case "http://acs.amazonaws.com/groups/global/AllUsers", "http://acs.amazonaws.com/groups/global/AuthenticatedUsers":
+			public[aws.ToString(g.Permission)] = true
+		}
+	}
+	access := aws.ToBool(r.row.AnonymousAccess) || len(public) > 0
+	if !aclRead || !policyRead {
+		r.row.AnonymousAccess, r.row.AnonymousActions = nil, nil
+		r.row.Columns = append(r.row.Columns, "anonymous_actions")
+		if !access {
+			r.row.Columns = append(r.row.Columns, "anonymous_access")
+			return
+		}
+	} else {
+		for _, p := range s3PublicActions {
+			for _, action := range p.actions {
+				if public[string(p.permission)] && !slices.Contains(r.row.AnonymousActions, action) {
+					r.row.AnonymousActions = append(r.row.AnonymousActions, action)
+				}
+			}
+		}
+	}
+	r.row.AnonymousAccess = &access
 }
 
 // locate finds the bucket's region where the list did not say it. S3 names it

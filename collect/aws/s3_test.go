@@ -239,3 +239,34 @@ func TestS3Statements(t *testing.T) {
 		t.Errorf("got %+v, want an error", got)
 	}
 }
+
+func TestS3Anonymous(t *testing.T) {
+	everyone := aws.String("http://acs.amazonaws.com/groups/global/AllUsers")
+	yes, no := aws.Bool(true), aws.Bool(false)
+	for name, test := range map[string]struct {
+		policy              *bool
+		actions             []string
+		grants              []s3ACL
+		aclRead, policyRead bool
+		access              *bool
+		want, unknown       []string
+	}{
+		"neither":              {no, []string{}, nil, true, true, no, []string{}, nil},
+		"policy":               {yes, []string{"s3:GetObject"}, nil, true, true, yes, []string{"s3:GetObject"}, nil},
+		"list":                 {no, []string{}, []s3ACL{{URI: everyone, Permission: aws.String("WRITE")}}, true, true, yes, []string{"s3:PutObject"}, nil},
+		"both, each once":      {yes, []string{"s3:PutObject"}, []s3ACL{{URI: everyone, Permission: aws.String("WRITE")}}, true, true, yes, []string{"s3:PutObject"}, nil},
+		"logs may write":       {no, []string{}, []s3ACL{{URI: aws.String("http://acs.amazonaws.com/groups/s3/LogDelivery"), Permission: aws.String("WRITE")}}, true, true, no, []string{}, nil},
+		"list denied":          {no, []string{}, nil, false, true, nil, nil, []string{"anonymous_actions", "anonymous_access"}},
+		"list denied, policy":  {yes, []string{"s3:*"}, nil, false, true, yes, nil, []string{"anonymous_actions"}},
+		"policy denied":        {nil, nil, nil, true, false, nil, nil, []string{"anonymous_actions", "anonymous_access"}},
+		"policy denied, list":  {nil, nil, []s3ACL{{URI: everyone, Permission: aws.String("READ")}}, true, false, yes, nil, []string{"anonymous_actions"}},
+		"both denied":          {nil, nil, nil, false, false, nil, nil, []string{"anonymous_actions", "anonymous_access"}},
+		"an account's own key": {no, []string{}, []s3ACL{{GranteeID: aws.String("abc"), Permission: aws.String("FULL_CONTROL")}}, true, true, no, []string{}, nil},
+	} {
+		r := &s3Read{row: s3Bucket{AnonymousAccess: test.policy, AnonymousActions: test.actions}, acls: test.grants}
+		r.anonymous(test.aclRead, test.policyRead)
+		if !reflect.DeepEqual(r.row.AnonymousAccess, test.access) || !reflect.DeepEqual(r.row.AnonymousActions, test.want) || !reflect.DeepEqual(r.row.Columns, test.unknown) {
+			t.Errorf("%s: %v %q, unknown %q; want %v %q, unknown %q", name, r.row.AnonymousAccess, r.row.AnonymousActions, r.row.Columns, test.access, test.want, test.unknown)
+		}
+	}
+}

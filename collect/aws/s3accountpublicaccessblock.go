@@ -28,6 +28,7 @@ var s3AccountBlocks = kind.Of[s3AccountBlock](kind.Table{
 
 var _ = api.Declare(api.Sync{
 	Name:   "s3accountpublicaccessblock",
+	Synced: "AWSS3AccountPublicAccessBlock",
 	Calls:  []string{"s3control:GetPublicAccessBlock as s3:GetAccountPublicAccessBlock"},
 	Tables: []*kind.Table{s3AccountBlocks.Table},
 	Collect: func(ctx context.Context, at *api.Cell) error {

@@ -161,8 +161,9 @@ const AccountColumn = "$account"
 type Sync struct {
 	Name   string   `json:"name"`
 	Global bool     `json:"global,omitempty"`
-	Calls  []string `json:"calls"`           // API operations, "service:Operation"
-	Needs  []string `json:"needs,omitempty"` // syncs whose nodes this one's links end at
+	Calls  []string `json:"calls"`            // API operations, "service:Operation"
+	Synced string   `json:"synced,omitempty"` // the label for which Cartography notes in a ModuleSyncMetadata node when it was synchronized
+	Needs  []string `json:"needs,omitempty"`  // syncs whose nodes this one's links end at
 	Tables []*Table `json:"tables"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -294,6 +295,13 @@ func set(dst, src reflect.Value, as string) error {
 		return nil
 	}
 	switch {
+	case dst.Kind() == reflect.Float64 && src.Kind() == reflect.Float32:
+		// The API sent a decimal: 0.1, not the 0.10000000149… that is nearest.
+		f, err := strconv.ParseFloat(strconv.FormatFloat(src.Float(), 'g', -1, 32), 64)
+		if err != nil {
+			return err
+		}
+		dst.SetFloat(f)
 	case dst.Kind() == src.Kind() || dst.CanInt() && src.CanInt() || dst.CanFloat() && src.CanFloat():
 		dst.Set(src.Convert(dst.Type()))
 	default:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,9 +29,17 @@ type Sync struct {
 	// Where IAM calls the action otherwise: "s3:ListBuckets as s3:ListAllMyBuckets".
 	Calls []string
 
+	// Optional are those of Calls that the run may leave out. What they would
+	// have told is then unknown, and the cell complete without it.
+	Optional []string
+
 	// Needs are the syncs whose nodes this one's links end at: requesting this
 	// sync collects them too.
 	Needs []string
+
+	// Synced is the label for which Cartography notes in a ModuleSyncMetadata
+	// node of its own when it was synchronized; for most it keeps none.
+	Synced string
 
 	Tables []*kind.Table
 
@@ -81,7 +90,7 @@ func Declare(s Sync) *Sync {
 	if s.Collect == nil && (len(s.Needs) == 0 || len(s.Calls) > 0 || len(s.Tables) > 0) {
 		panic("aws: sync without Collect: " + s.Name)
 	}
-	Registry.Register(&kind.Sync{Name: s.Name, Global: s.Global, Calls: calls, Needs: s.Needs, Tables: s.Tables})
+	Registry.Register(&kind.Sync{Name: s.Name, Global: s.Global, Calls: calls, Synced: s.Synced, Needs: s.Needs, Tables: s.Tables})
 	syncs[s.Name] = &s
 	return &s
 }
@@ -99,12 +108,59 @@ type Cell struct {
 	// Accounts are all accounts of the run.
 	Accounts []string
 
+	// Sync is the sync's name, and Answers hold what it shares with others of
+	// the account; without them it asks for itself.
+	Sync    string
+	Answers *Answers
+
+	// Peers are the accounts that may be asked for their organization, and Once
+	// is shared by the cells of all accounts: what concerns them together is
+	// done by the first.
+	Peers []*Peer
+	Once  *Once
+
+	Without []string // the optional calls that are left out
+
 	// Config makes the clients: credentials, region, endpoint, retries, rate
 	// limits and counting are in it.
 	Config aws.Config
 
 	kind.Sink
 }
+
+// Peer is another account of the run, with the means to ask it.
+type Peer struct {
+	Account string
+	Config  aws.Config
+}
+
+// Once does something for all cells of a run; its zero value is ready.
+type Once struct {
+	turn sync.Mutex
+	done bool
+	all  any
+}
+
+// Do calls fn in the first cell that comes and returns what it made in every
+// cell. A cell whose context ends meanwhile leaves it to the next one.
+func (o *Once) Do(ctx context.Context, fn func(context.Context) any) (any, error) {
+	o.turn.Lock()
+	defer o.turn.Unlock()
+	if !o.done && ctx.Err() == nil {
+		all := fn(ctx)
+		if ctx.Err() == nil {
+			o.all, o.done = all, true
+		}
+	}
+	if !o.done {
+		return nil, ctx.Err()
+	}
+	return o.all, nil
+}
+
+// LeavesOut tells whether the run is not to make the call, one of the sync's
+// Optional.
+func (c *Cell) LeavesOut(call string) bool { return slices.Contains(c.Without, call) }
 
 // Collected tells whether the run collects the account.
 func (c *Cell) Collected(account string) bool { return slices.Contains(c.Accounts, account) }

@@ -52,9 +52,10 @@ func continuation[Page any](page *Page) string {
 	return ""
 }
 
-// subCalls bounds the sub-calls of one cell that are under way; the rate
-// limits bound them further.
-const subCalls = 16
+// subCalls bounds the sub-calls of one listing that are under way. The rate
+// limits and the run's concurrency bound them further, and share out places
+// fairly; this is for the memory.
+const subCalls = 64
 
 // Each calls fn for every item, several at a time, and returns the results in
 // the order of the items. The first error ends it, and comes with the results

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/smithy-go"
 
 	"snap/collect"
@@ -77,13 +76,18 @@ func transportCode(err error) string {
 		dns      *net.DNSError
 		network  net.Error
 		decoding *smithy.DeserializationError
-		quota    ratelimit.QuotaExceededError
+		silent   *errSilent
+		queued   *errThrottled
 	)
 	switch {
 	case errors.As(err, &panicked):
 		return "Panic"
 	case errors.Is(err, context.Canceled):
 		return "Canceled"
+	case errors.As(err, &silent):
+		return "NoAnswer"
+	case errors.As(err, &queued):
+		return "Throttled"
 	case errors.As(err, &timeout):
 		return "ReadTimeout"
 	case errors.As(err, &dns):
@@ -98,8 +102,6 @@ func transportCode(err error) string {
 		return "ConnectionClosed"
 	case errors.As(err, &decoding):
 		return "AnswerMalformed"
-	case errors.As(err, &quota):
-		return "RetryQuota"
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return "Timeout"
 	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "get identity"):

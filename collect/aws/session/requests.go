@@ -1,28 +1,46 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	smithy "github.com/aws/smithy-go/middleware"
 
 	"snap/collect"
 )
 
+// Usage is what one operation of one sync took in one account, over its
+// regions.
+type Usage struct {
+	Account   string
+	Sync      string // "" for finding out the regions
+	Service   string // as IAM names it, "elasticloadbalancing"
+	Operation string
+	Calls     int // requests, repeated ones included
+	Retries   int
+	Throttles int
+	Waited    time.Duration // for the rate limits and the places
+	Took      time.Duration // of AWS, summed
+}
+
+type usageKey struct{ account, sync, service, operation string }
+
 // meter counts the requests of one cell. It travels in the context.
 type meter struct {
+	sync                      string
 	calls, retries, throttles atomic.Int64
 }
 
@@ -37,17 +55,32 @@ type requests struct {
 	settings Settings
 	client   *awshttp.BuildableClient
 	buckets  buckets
+	total    *gate
+	hosts    gates
+	silences silences
+
+	mu    sync.Mutex
+	usage map[usageKey]*Usage
 }
+
+// perHost is how many requests are under way to one service in one region.
+const perHost = 128
 
 func newRequests(s Settings) *requests {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	if s.Concurrency == 0 {
+		s.Concurrency = DefaultConcurrency
+	}
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = 512, 128
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*s.Concurrency, s.Concurrency
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, withoutAccount(address))
 		}
 	})
-	return &requests{settings: s, client: client, buckets: buckets{adaptive: s.Adaptive}}
+	return &requests{
+		settings: s, client: client, buckets: buckets{most: s.MaxRPS},
+		total: newGate(s.Concurrency), hosts: gates{each: min(perHost, s.Concurrency)}, usage: map[usageKey]*Usage{},
+	}
 }
 
 // accountPrefix is what S3 Control puts before the host name.
@@ -62,19 +95,6 @@ func withoutAccount(address string) string {
 	return address
 }
 
-// retryer repeats single requests, never listings. The SDK's own retry quota
-// is left out: it is shared by all requests of a client, and one failing
-// operation would use up the retries of the others.
-func retryer(retries int) func() aws.Retryer {
-	return func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = retries + 1
-			o.RateLimiter = ratelimit.None
-			o.MaxBackoff = 20 * time.Second
-		})
-	}
-}
-
 // errReadTimeout is an attempt that took longer than the read timeout. It
 // counts as a timeout, so that the retryer repeats it.
 type errReadTimeout struct{ after time.Duration }
@@ -83,43 +103,19 @@ func (e *errReadTimeout) Error() string   { return fmt.Sprintf("no answer within
 func (e *errReadTimeout) Timeout() bool   { return true }
 func (e *errReadTimeout) Temporary() bool { return true }
 
-var throttleCodes = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
-
-// middleware makes each attempt of a request wait for its token, bounds it in
-// time and counts it.
-func (q *requests) middleware(account string, timeout time.Duration) func(*smithy.Stack) error {
+// middleware makes each attempt of a request wait for its tokens and its place,
+// bounds it in time and counts it. account is "" while the account is not
+// known yet.
+func (q *requests) middleware(account string, timeout time.Duration, c *credentials) func(*smithy.Stack) error {
 	attempt := smithy.FinalizeMiddlewareFunc("snap.Attempt", func(ctx context.Context, in smithy.FinalizeInput, next smithy.FinalizeHandler) (smithy.FinalizeOutput, smithy.Metadata, error) {
-		key := bucketKey{account, middleware.GetRegion(ctx), serviceName(middleware.GetServiceID(ctx)), middleware.GetOperationName(ctx)}
-		if err := q.buckets.wait(ctx, key); err != nil {
-			return smithy.FinalizeOutput{}, smithy.Metadata{}, err
-		}
-		m, counted := ctx.Value(meterKey{}).(*meter)
-		counted = counted && key.service != "sts" // credentials are the run's cost, not the cell's
-		if counted {
-			m.calls.Add(1)
-		}
-		bounded, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		out, metadata, err := next.HandleFinalize(bounded, in)
-		if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-			err = &errReadTimeout{timeout}
-		}
-		if err != nil && throttleCodes.IsErrorThrottle(err) == aws.TrueTernary {
-			q.buckets.throttled(key)
-			if counted {
-				m.throttles.Add(1)
-			}
-		}
-		return out, metadata, err
+		return q.attempt(ctx, account, timeout, in, next)
 	})
-	// Outside the retries: how many attempts a request took.
+	// Outside the retries.
 	whole := smithy.FinalizeMiddlewareFunc("snap.Request", func(ctx context.Context, in smithy.FinalizeInput, next smithy.FinalizeHandler) (smithy.FinalizeOutput, smithy.Metadata, error) {
+		ctx = context.WithValue(ctx, requestKey{}, &request{began: time.Now(), renew: c.renew})
 		out, metadata, err := next.HandleFinalize(ctx, in)
-		if m, ok := ctx.Value(meterKey{}).(*meter); ok {
-			if results, ok := retry.GetAttemptResults(metadata); ok && len(results.Results) > 1 {
-				m.retries.Add(int64(len(results.Results) - 1))
-			}
-		}
+		var timedOut *errReadTimeout
+		q.silences.note(middleware.GetRegion(ctx), serviceName(middleware.GetServiceID(ctx)), false, errors.As(err, &timedOut))
 		return out, metadata, err
 	})
 	return func(stack *smithy.Stack) error {
@@ -130,11 +126,130 @@ func (q *requests) middleware(account string, timeout time.Duration) func(*smith
 	}
 }
 
+func (q *requests) attempt(ctx context.Context, account string, timeout time.Duration, in smithy.FinalizeInput, next smithy.FinalizeHandler) (out smithy.FinalizeOutput, metadata smithy.Metadata, err error) {
+	key := bucketKey{account, middleware.GetRegion(ctx), serviceName(middleware.GetServiceID(ctx)), middleware.GetOperationName(ctx)}
+	if err := q.silences.check(key.region, key.service); err != nil {
+		return out, metadata, err
+	}
+	probe, err := q.buckets.hopeless(key, q.settings.Patience)
+	if err != nil {
+		return out, metadata, err
+	}
+	asked := time.Now()
+	if err := q.buckets.wait(ctx, key); err != nil {
+		return out, metadata, stopped(ctx, err)
+	}
+	host := q.hosts.of(key.service + " " + key.region)
+	if !probe { // it may be so by now
+		if _, err := q.buckets.hopeless(key, q.settings.Patience); err != nil {
+			return out, metadata, err
+		}
+	}
+	if err := host.enter(ctx, account); err != nil {
+		return out, metadata, err
+	}
+	defer host.leave()
+	if err := q.total.enter(ctx, account); err != nil {
+		return out, metadata, err
+	}
+	defer q.total.leave()
+
+	began := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	out, metadata, err = next.HandleFinalize(bounded, in)
+	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		err = &errReadTimeout{timeout}
+	}
+	if middleware.GetRawResponse(metadata) != nil {
+		q.silences.note(key.region, key.service, true, false)
+	}
+	slow := err != nil && throttled(err)
+	switch {
+	case slow:
+		q.buckets.throttled(key)
+	case middleware.GetRawResponse(metadata) != nil:
+		q.buckets.answered(key)
+	}
+	q.count(ctx, key, began.Sub(asked), time.Since(began), slow)
+	return out, metadata, err
+}
+
+// stopped is the error of a wait that would outlast the cell.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+}
+
+// count takes down an attempt. Credentials are the run's cost, not the cell's.
+func (q *requests) count(ctx context.Context, key bucketKey, waited, took time.Duration, throttle bool) {
+	again := false
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		r.attempts++
+		again = r.attempts > 1
+	}
+	m, counted := ctx.Value(meterKey{}).(*meter)
+	if !counted || key.service == "sts" {
+		m = &meter{}
+	}
+	m.calls.Add(1)
+	if again {
+		m.retries.Add(1)
+	}
+	if throttle {
+		m.throttles.Add(1)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := usageKey{key.account, m.sync, key.service, key.operation}
+	u := q.usage[k]
+	if u == nil {
+		u = &Usage{Account: k.account, Sync: k.sync, Service: k.service, Operation: k.operation}
+		q.usage[k] = u
+	}
+	u.Calls++
+	if again {
+		u.Retries++
+	}
+	if throttle {
+		u.Throttles++
+	}
+	u.Waited += waited
+	u.Took += took
+}
+
+// list is what was used so far, sorted.
+func (q *requests) list() []Usage {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []Usage
+	for u := range maps.Values(q.usage) {
+		out = append(out, *u)
+	}
+	slices.SortFunc(out, func(a, b Usage) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Sync, b.Sync), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Operation, b.Operation))
+	})
+	return out
+}
+
+// names are the services whose IAM prefix is not the SDK's service id in lower
+// case without its spaces.
+var names = map[string]string{
+	"apigatewayv2": "apigateway", "applicationautoscaling": "application-autoscaling", "bedrockagent": "bedrock",
+	"cloudwatchlogs": "logs", "cognitoidentity": "cognito-identity", "cognitoidentityprovider": "cognito-idp",
+	"configservice": "config", "databasemigrationservice": "dms", "directoryservice": "ds", "ecrpublic": "ecr-public",
+	"efs": "elasticfilesystem", "elasticloadbalancingv2": "elasticloadbalancing", "elasticsearchservice": "es", "emr": "elasticmapreduce",
+	"eventbridge": "events", "mwaa": "airflow", "opensearch": "es", "resourcegroupstaggingapi": "tag", "sesv2": "ses",
+	"sfn": "states", "ssoadmin": "sso",
+}
+
 // serviceName is the SDK's service id as IAM and the rate limits spell it.
 func serviceName(id string) string {
 	name := strings.ToLower(strings.ReplaceAll(id, " ", ""))
-	if name == "elasticloadbalancingv2" {
-		return "elasticloadbalancing"
+	if n := names[name]; n != "" {
+		return n
 	}
 	return name
 }

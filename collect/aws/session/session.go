@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -30,6 +33,16 @@ type Options struct {
 	Regions     []string // empty: the regions enabled in each account
 	Syncs       []string // as Resolve returned them
 	Settings    Settings
+
+	Without []string // optional calls to leave out, as Optional lists them
+
+	// Organizations are the accounts that are asked for their organization;
+	// empty: all of them.
+	Organizations []string
+
+	// Again are the accounts of a collection that goes on: only they are
+	// reached, each by one of its profiles and with its regions.
+	Again []store.Account
 }
 
 // Estate is what a collection will read: the accounts that could be reached and
@@ -37,21 +50,32 @@ type Options struct {
 type Estate struct {
 	Accounts   []store.Account
 	Unresolved []store.Unresolved
+	Notes      []string // one line each, for the user
 
-	options Options
-	reached []*reached
+	options  Options
+	reached  []*reached
+	requests *requests
 }
+
+// Usage is what the run took so far, by account, sync and operation.
+func (e *Estate) Usage() []Usage { return e.requests.list() }
 
 // reached is an account with the means to ask it.
 type reached struct {
 	store.Account
-	partition string
-	home      string // the region for global syncs
-	config    aws.Config
-	requests  *requests
-	disabled  map[string]bool // requested regions that the account has not enabled
-	noRegions error           // why its regions could not be listed
-	others    []string        // all accounts of the run
+	partition   string
+	home        string     // the region for global syncs
+	config      aws.Config // without what requests go through
+	credentials *credentials
+	requests    *requests
+	disabled    map[string]bool // requested regions that the account has not enabled
+	noRegions   error           // why its regions could not be listed
+	later       []string        // regions enabled since the collection began that goes on
+	others      []string        // all accounts of the run
+	peers       []*api.Peer     // the accounts to ask for their organization
+	organized   *api.Once
+	without     []string
+	answers     *api.Answers
 }
 
 // Resolve checks the requested syncs, adds those that they need, and returns
@@ -91,6 +115,31 @@ func Resolve(requested []string) ([]string, error) {
 	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
+// Known are those of a collection's syncs that may be requested, all of which
+// this version must know.
+func Known(syncs []string) ([]string, error) {
+	var known []string
+	for _, name := range syncs {
+		switch s := api.Find(name); {
+		case s == nil:
+			return nil, fmt.Errorf("the collection has a sync %q, which this version does not know: finish it with the version that began it", name)
+		case !s.Always:
+			known = append(known, name)
+		}
+	}
+	return known, nil
+}
+
+// Optional are the calls that a run may leave out, sorted.
+func Optional() []string {
+	var calls []string
+	for _, s := range api.Registry.Syncs {
+		calls = append(calls, api.Find(s.Name).Optional...)
+	}
+	slices.Sort(calls)
+	return slices.Compact(calls)
+}
+
 // ErrNoAccount is Discover's error when no credentials lead to an account.
 var ErrNoAccount = errors.New("no AWS account can be reached")
 
@@ -99,7 +148,10 @@ var ErrNoAccount = errors.New("no AWS account can be reached")
 // account count once.
 func Discover(ctx context.Context, o Options) (*Estate, error) {
 	profiles := []string{os.Getenv("AWS_PROFILE")} // "" is the standard chain
-	if o.AllProfiles {
+	switch {
+	case len(o.Again) > 0:
+		profiles = again(o)
+	case o.AllProfiles:
 		var err error
 		if profiles, err = Profiles(); err != nil {
 			return nil, err
@@ -112,6 +164,7 @@ func Discover(ctx context.Context, o Options) (*Estate, error) {
 	}
 	e := &Estate{options: o}
 	requests := newRequests(o.Settings)
+	e.requests = requests
 	type found struct {
 		*reached
 		err error
@@ -142,15 +195,48 @@ func Discover(ctx context.Context, o Options) (*Estate, error) {
 	}
 	slices.SortFunc(e.reached, func(a, b *reached) int { return strings.Compare(a.ID, b.ID) })
 	if _, err := api.Each(ctx, e.reached, func(ctx context.Context, r *reached) (struct{}, error) {
-		r.findRegions(ctx, o.Regions)
+		r.findRegions(ctx, o)
 		return struct{}{}, nil
 	}); err != nil {
 		return nil, err
+	}
+	e.checkOrganizations()
+	for _, r := range e.reached {
+		if len(r.later) > 0 {
+			e.Notes = append(e.Notes, fmt.Sprintf("account %s: regions enabled since the collection began are not part of it: %s", r.ID, strings.Join(r.later, ", ")))
+		}
 	}
 	for _, r := range e.reached {
 		e.Accounts = append(e.Accounts, r.Account)
 	}
 	return e, ctx.Err()
+}
+
+// again are the profiles by which the accounts of a collection that goes on
+// were reached.
+func again(o Options) []string {
+	var profiles []string
+	for _, a := range o.Again {
+		profile := a.Name
+		if len(a.Profiles) > 0 {
+			profile = a.Profiles[0]
+		}
+		if profile == profileName("") && !o.AllProfiles { // the standard chain
+			profile = os.Getenv("AWS_PROFILE")
+		}
+		profiles = append(profiles, profile)
+	}
+	return profiles
+}
+
+// checkOrganizations notes the accounts to ask for their organization that are
+// not among those reached.
+func (e *Estate) checkOrganizations() {
+	for _, id := range e.options.Organizations {
+		if !slices.ContainsFunc(e.reached, func(r *reached) bool { return r.ID == id }) {
+			e.Notes = append(e.Notes, fmt.Sprintf("--aws-organization-account-ids: account %s is not among those reached", id))
+		}
+	}
 }
 
 func profileName(p string) string {
@@ -178,7 +264,12 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 	if err != nil {
 		return nil, err
 	}
-	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	c := &credentials{current: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+		again, err := load(ctx, profile, q)
+		return again.Credentials, err
+	}}
+	cfg.Credentials = c
+	identity, err := sts.NewFromConfig(q.with(cfg, "", q.settings.ReadTimeout, c)).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +282,7 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 			Provider: Provider, ID: aws.ToString(identity.Account), Name: profileName(profile),
 			Profiles: []string{profileName(profile)}, Identity: aws.ToString(identity.Arn), Endpoint: aws.ToString(cfg.BaseEndpoint),
 		},
-		partition: partition, home: cfg.Region, config: cfg, requests: q,
+		partition: partition, home: cfg.Region, config: cfg, credentials: c, requests: q,
 	}
 	return r, nil
 }
@@ -200,7 +291,11 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 func load(ctx context.Context, profile string, q *requests) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(q.client),
-		config.WithRetryer(retryer(q.settings.Retries)),
+		config.WithRetryer(func() aws.Retryer { return retry.NewStandard() }), // of what gets credentials
+		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
+			// Renewed before they end, not all accounts' at one moment.
+			o.ExpiryWindow, o.ExpiryWindowJitterFrac = 2*time.Minute, 0.5
+		}),
 	}
 	if profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
@@ -232,18 +327,46 @@ func load(ctx context.Context, profile string, q *requests) (aws.Config, error) 
 		}
 		cfg.EndpointResolverWithOptions = nil //nolint:staticcheck // see above: only for the credentials
 	}
-	cfg.APIOptions = append(cfg.APIOptions, q.middleware("", q.settings.ReadTimeout))
+	// The run's own settings hold, not AWS_MAX_ATTEMPTS.
+	cfg.Retryer, cfg.RetryMaxAttempts = func() aws.Retryer { return newRetryer(q.settings.Retries, q.settings.Patience) }, 0
 	return cfg, nil
 }
 
+// with lets a configuration's requests go through q.
+func (q *requests) with(cfg aws.Config, account string, timeout time.Duration, c *credentials) aws.Config {
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), q.middleware(account, timeout, c))
+	return cfg
+}
+
+// regionsOfAll are the regions that every account of a partition has and
+// cannot disable. Source: "Enable or disable AWS Regions in your account".
+var regionsOfAll = map[string][]string{
+	"aws": {
+		"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1",
+		"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+	},
+	"aws-cn":     {"cn-north-1", "cn-northwest-1"},
+	"aws-us-gov": {"us-gov-east-1", "us-gov-west-1"},
+}
+
 // findRegions settles the regions of the account's regional cells.
-func (r *reached) findRegions(ctx context.Context, wanted []string) {
-	out, err := ec2.NewFromConfig(r.config).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(len(wanted) > 0)})
+func (r *reached) findRegions(ctx context.Context, o Options) {
+	wanted := o.Regions
+	for _, a := range o.Again {
+		if a.ID == r.ID {
+			wanted = a.Regions
+		}
+	}
+	cfg := r.requests.with(r.config, r.ID, r.requests.settings.ReadTimeout, r.credentials)
+	out, err := ec2.NewFromConfig(cfg).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(len(wanted) > 0)})
 	if err != nil {
 		// With regions given the answer only saves calls to those not enabled.
 		if r.Regions = wanted; len(wanted) == 0 {
 			r.noRegions = err
-			r.Regions = []string{r.home}
+			if r.Regions = regionsOfAll[r.partition]; r.Regions == nil {
+				r.Regions = []string{r.home}
+			}
 		}
 		return
 	}
@@ -267,6 +390,13 @@ func (r *reached) findRegions(ctx context.Context, wanted []string) {
 			r.disabled[name] = true
 		}
 	}
+	if len(o.Again) > 0 && len(o.Regions) == 0 {
+		for _, name := range slices.Sorted(maps.Keys(enabled)) {
+			if enabled[name] && !slices.Contains(wanted, name) {
+				r.later = append(r.later, name)
+			}
+		}
+	}
 }
 
 // Syncs are the syncs that the run collects: the chosen ones and those that
@@ -286,11 +416,17 @@ func (e *Estate) Syncs() []string {
 func (e *Estate) Tasks() []collect.Task {
 	var tasks []collect.Task
 	ids := make([]string, len(e.reached))
+	organized := &api.Once{}
+	var peers []*api.Peer
 	for i, r := range e.reached {
 		ids[i] = r.ID
+		if len(e.options.Organizations) == 0 || slices.Contains(e.options.Organizations, r.ID) {
+			peers = append(peers, &api.Peer{Account: r.ID, Config: r.configFor(&api.Sync{}, "")})
+		}
 	}
 	for _, r := range e.reached {
-		r.others = ids
+		r.peers, r.organized, r.without = peers, organized, e.options.Without
+		r.others, r.answers = ids, api.NewAnswers(e.Syncs())
 		for _, declared := range api.Registry.Syncs {
 			sync := api.Find(declared.Name)
 			if sync.Collect == nil || !sync.Always && !slices.Contains(e.options.Syncs, sync.Name) {
@@ -302,6 +438,40 @@ func (e *Estate) Tasks() []collect.Task {
 			}
 			for _, region := range r.Regions {
 				tasks = append(tasks, r.task(sync, declared, region))
+			}
+		}
+	}
+	// What is read once an account is most of its requests: it comes first, so
+	// that nothing waits for it at the end.
+	slices.SortStableFunc(tasks, func(a, b collect.Task) int {
+		return cmp.Compare(min(len(a.ID.Region), 1), min(len(b.ID.Region), 1))
+	})
+	return tasks
+}
+
+// Unreached are the cells of the accounts of a collection that goes on which
+// could not be reached this time. They are for those that have no outcome yet.
+func (e *Estate) Unreached() []collect.Task {
+	var tasks []collect.Task
+	for _, a := range e.options.Again {
+		if slices.ContainsFunc(e.reached, func(r *reached) bool { return r.ID == a.ID }) {
+			continue
+		}
+		settled := &store.Outcome{State: store.Skipped, Code: "Credentials", Message: "the account could not be reached"}
+		for _, declared := range api.Registry.Syncs {
+			sync := api.Find(declared.Name)
+			if sync.Collect == nil || !sync.Always && !slices.Contains(e.options.Syncs, sync.Name) {
+				continue
+			}
+			regions := a.Regions
+			if sync.Global {
+				regions = []string{""}
+			}
+			for _, region := range regions {
+				tasks = append(tasks, collect.Task{
+					ID:     store.CellID{Provider: Provider, Account: a.ID, Region: region, Sync: sync.Name},
+					Tables: declared.Tables, Settled: settled,
+				})
 			}
 		}
 	}
@@ -317,7 +487,7 @@ func (r *reached) task(sync *api.Sync, declared *kind.Sync, region string) colle
 	switch {
 	case region != "" && r.noRegions != nil:
 		o := meaning(nil, r.noRegions)
-		o.Message = "the account's regions could not be listed: " + o.Message
+		o.Message = "the account's regions could not be listed; --aws-regions may name them: " + o.Message
 		t.Settled = &o
 		return t
 	case r.disabled[region]:
@@ -325,8 +495,11 @@ func (r *reached) task(sync *api.Sync, declared *kind.Sync, region string) colle
 		return t
 	}
 	t.Do = func(ctx context.Context, sink kind.Sink) (collect.Cost, error) {
-		m := &meter{}
-		at := &api.Cell{Account: r.ID, Name: r.Name, Region: region, Partition: r.partition, Accounts: r.others, Config: r.configFor(sync, region), Sink: sink}
+		m := &meter{sync: sync.Name}
+		at := &api.Cell{
+			Account: r.ID, Name: r.Name, Region: region, Partition: r.partition, Accounts: r.others,
+			Sync: sync.Name, Answers: r.answers, Peers: r.peers, Once: r.organized, Without: r.without, Config: r.configFor(sync, region), Sink: sink,
+		}
 		if at.Region == "" {
 			at.Region = r.home
 		}
@@ -348,9 +521,8 @@ func (r *reached) configFor(sync *api.Sync, region string) aws.Config {
 		timeout = min(timeout, sync.ReadTimeout)
 	}
 	if sync.MaxAttempts > 0 {
-		cfg.Retryer = retryer(min(r.requests.settings.Retries, sync.MaxAttempts))
+		retries := min(r.requests.settings.Retries, sync.MaxAttempts)
+		cfg.Retryer = func() aws.Retryer { return newRetryer(retries, r.requests.settings.Patience) }
 	}
-	// The last option is the one that load added, without the account.
-	cfg.APIOptions = append(slices.Clone(r.config.APIOptions[:len(r.config.APIOptions)-1]), r.requests.middleware(r.ID, timeout))
-	return cfg
+	return r.requests.with(cfg, r.ID, timeout, r.credentials)
 }

@@ -53,9 +53,9 @@ func TestSettingsFromEnv(t *testing.T) {
 		want    Settings
 		problem string
 	}{
-		{nil, Settings{3, 120e9, false}, ""},
-		{map[string]string{"CARTOGRAPHY_AWS_MAX_ATTEMPTS": "7", "CARTOGRAPHY_AWS_READ_TIMEOUT": "5", "CARTOGRAPHY_AWS_RETRY_MODE": "Adaptive"}, Settings{7, 5e9, true}, ""},
-		{map[string]string{"CARTOGRAPHY_AWS_MAX_ATTEMPTS": "7", "SNAP_AWS_MAX_ATTEMPTS": "2", "SNAP_AWS_RETRY_MODE": "legacy"}, Settings{2, 120e9, false}, ""},
+		{nil, Settings{Retries: 3, ReadTimeout: 120e9, Patience: 300e9}, ""},
+		{map[string]string{"CARTOGRAPHY_AWS_MAX_ATTEMPTS": "7", "CARTOGRAPHY_AWS_READ_TIMEOUT": "5", "CARTOGRAPHY_AWS_RETRY_MODE": "Adaptive"}, Settings{Retries: 7, ReadTimeout: 5e9, Patience: 300e9}, ""},
+		{map[string]string{"CARTOGRAPHY_AWS_MAX_ATTEMPTS": "7", "SNAP_AWS_MAX_ATTEMPTS": "2", "SNAP_AWS_RETRY_MODE": "legacy"}, Settings{Retries: 2, ReadTimeout: 120e9, Patience: 300e9}, ""},
 		{map[string]string{"CARTOGRAPHY_AWS_MAX_ATTEMPTS": "0"}, Settings{}, `CARTOGRAPHY_AWS_MAX_ATTEMPTS is "0"`},
 		{map[string]string{"SNAP_AWS_READ_TIMEOUT": "soon"}, Settings{}, `SNAP_AWS_READ_TIMEOUT is "soon"`},
 		{map[string]string{"CARTOGRAPHY_AWS_RETRY_MODE": "bold"}, Settings{}, "use standard, adaptive or legacy"},

@@ -18,13 +18,26 @@ type Settings struct {
 	Retries int
 	// ReadTimeout bounds one attempt of a request.
 	ReadTimeout time.Duration
-	// Adaptive slows down below the table of rate limits while AWS throttles.
-	Adaptive bool
+	// Patience is how long one request is repeated while AWS throttles it.
+	// Being throttled is no failure but a queue, so it does not count against
+	// the retries.
+	Patience time.Duration
+	// Concurrency is how many requests are under way at once; 0 means
+	// DefaultConcurrency.
+	Concurrency int
+	// MaxRPS is how many requests a second the run makes in one account at
+	// most; 0 leaves that to AWS's limits of each operation.
+	MaxRPS float64
 }
+
+// DefaultConcurrency is how many requests are under way at once, over all
+// accounts. The rate limits are what bounds most runs.
+const DefaultConcurrency = 256
 
 // SettingsFromEnv reads the retry variables: CARTOGRAPHY_AWS_RETRY_MODE,
 // CARTOGRAPHY_AWS_MAX_ATTEMPTS and CARTOGRAPHY_AWS_READ_TIMEOUT (seconds), and
 // their SNAP_AWS_… spellings, which win. The error names the variable.
+// SNAP_AWS_THROTTLE_PATIENCE (seconds) is snap's own.
 // Source: cartography/intel/aws/util/botocore_config.py.
 func SettingsFromEnv() (Settings, error) {
 	s := Settings{}
@@ -36,15 +49,17 @@ func SettingsFromEnv() (Settings, error) {
 	if err != nil {
 		return s, err
 	}
+	patience, err := positive("THROTTLE_PATIENCE", 300)
+	if err != nil {
+		return s, err
+	}
 	name, mode := variable("RETRY_MODE")
 	switch strings.ToLower(strings.TrimSpace(mode)) {
-	case "", "standard", "legacy":
-	case "adaptive":
-		s.Adaptive = true
+	case "", "standard", "legacy", "adaptive": // slowing down while AWS throttles is what snap always does
 	default:
 		return s, fmt.Errorf("%s is %q: use standard, adaptive or legacy", name, mode)
 	}
-	s.Retries, s.ReadTimeout = retries, time.Duration(seconds)*time.Second
+	s.Retries, s.ReadTimeout, s.Patience = retries, time.Duration(seconds)*time.Second, time.Duration(patience)*time.Second
 	return s, nil
 }
 

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"snap/fixtures/fakeaws"
+	"snap/store"
+)
+
+// someSyncs are enough for every way of asking: listings, items, batches,
+// global and regional, XML and JSON.
+const someSyncs = "iam,ec2:instance,ec2:load_balancer_v2,s3,s3accountpublicaccessblock,rds,kms,lambda_function"
+
+func collectArgs(dir string) []string {
+	return []string{"collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1,eu-west-1", "--aws-requested-syncs", someSyncs, "-o", dir}
+}
+
+// manifest reads a snapshot's.
+func manifest(t *testing.T, dir string) store.Manifest {
+	t.Helper()
+	s, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	return s.Manifest
+}
+
+// data are the data files of a snapshot, by path and hash.
+func data(m store.Manifest) []string {
+	var files []string
+	for _, c := range m.Cells {
+		for _, f := range c.Files {
+			files = append(files, f.Path+" "+f.SHA256)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// TestFaults has AWS fail in each way. The run ends in bounded time, each cell
+// says how it ended, nothing else is affected, and when the fault is gone
+// --resume makes of it what a run without faults makes: the same bytes.
+func TestFaults(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	setenv(t, "SNAP_AWS_MAX_ATTEMPTS", "2")
+	setenv(t, "SNAP_AWS_READ_TIMEOUT", "1")
+	clean := filepath.Join(t.TempDir(), "snap")
+	must(t, []int{exitOK}, collectArgs(clean)...)
+	noneMissing(t, aws)
+	whole := manifest(t, clean)
+
+	type end struct {
+		state  store.State
+		code   string
+		action string
+	}
+	for name, test := range map[string]struct {
+		rules []fakeaws.Rule
+		args  []string
+		// what ends otherwise than complete: by "account/region/sync" as a glob
+		// of one star; none: the faults are got over
+		want map[string]end
+	}{
+		"denied": {rules: []fakeaws.Rule{{Service: "rds", Operation: "DescribeDBClusters", Account: "2*", Code: "AccessDenied"}, {Service: "s3", Operation: "ListBuckets", Code: "AccessDenied"}},
+			want: map[string]end{"222222222222/*/rds": {store.Partial, "AccessDenied", "rds:DescribeDBClusters"}, "*/s3": {store.Denied, "AccessDenied", "s3:ListAllMyBuckets"}}},
+		"denied for one item": {rules: []fakeaws.Rule{{Service: "s3", Operation: "GetBucketPolicy", Skip: 3, Times: 1, Account: "111111111111", Code: "AccessDenied"}},
+			want: map[string]end{"111111111111//s3": {store.Partial, "AccessDenied", "s3:GetBucketPolicy"}}},
+		"a throttling burst":   {rules: []fakeaws.Rule{{Service: "ec2", Code: "RequestLimitExceeded", Times: 12}, {Service: "kms", Code: "ThrottlingException", Times: 12}}},
+		"throttled throughout": {rules: []fakeaws.Rule{{Service: "kms", Operation: "ListKeys", Region: "us-east-1", Code: "ThrottlingException"}}, want: map[string]end{"*/us-east-1/kms": {store.Failed, "ThrottlingException", "kms:ListKeys"}}},
+		"expired once": {rules: []fakeaws.Rule{{Service: "rds", Code: "ExpiredToken", Times: 1}, {Service: "iam", Code: "ExpiredToken", Skip: 20, Times: 1}, {Service: "kms", Code: "ExpiredTokenException", Skip: 9, Times: 1}}},
+		"expired for good": {rules: []fakeaws.Rule{{Account: "333333333333", Service: "lambda", Code: "ExpiredTokenException"}},
+			want: map[string]end{"333333333333/*/lambda_function": {store.Failed, "ExpiredTokenException", "lambda:ListFunctions"}}},
+		"500 twice":            {rules: []fakeaws.Rule{{Service: "lambda", Operation: "ListFunctions", Status: 500, Times: 2}, {Service: "s3", Operation: "ListBuckets", Code: "InternalError", Times: 1}}},
+		"500 throughout":       {rules: []fakeaws.Rule{{Service: "lambda", Operation: "ListFunctions", Region: "us-east-1", Code: "ServiceException"}}, want: map[string]end{"*/us-east-1/lambda_function": {store.Failed, "ServiceException", "lambda:ListFunctions"}}},
+		"reset twice":          {rules: []fakeaws.Rule{{Service: "iam", Reset: true, Skip: 5, Times: 2}}},
+		"reset throughout":     {rules: []fakeaws.Rule{{Service: "kms", Operation: "ListKeys", Account: "1*", Reset: true}}, want: map[string]end{"111111111111/*/kms": {store.Failed, "ConnectionReset", "kms:ListKeys"}}},
+		"hangs once":           {rules: []fakeaws.Rule{{Service: "rds", Operation: "DescribeDBInstances", Hang: 30, Times: 1}}},
+		"hangs throughout":     {rules: []fakeaws.Rule{{Service: "rds", Operation: "DescribeDBSnapshots", Account: "1*", Hang: 30}}, want: map[string]end{"111111111111/*/rds": {store.Partial, "ReadTimeout", "rds:DescribeDBSnapshots"}}},
+		"truncated once":       {rules: []fakeaws.Rule{{Service: "ec2", Operation: "DescribeInstances", Truncate: 200, Times: 1}}},
+		"truncated throughout": {rules: []fakeaws.Rule{{Service: "ec2", Operation: "DescribeInstances", Account: "2*", Truncate: 200}}, want: map[string]end{"222222222222/*/ec2:instance": {store.Failed, "AnswerTruncated", "ec2:DescribeInstances"}}},
+		"malformed throughout": {rules: []fakeaws.Rule{{Service: "kms", Operation: "ListKeys", Account: "2*", Malformed: true}}, want: map[string]end{"222222222222/*/kms": {store.Failed, "AnswerMalformed", "kms:ListKeys"}}},
+		"a region that never answers": {rules: []fakeaws.Rule{{Region: "eu-west-1", Hang: 60}},
+			want: map[string]end{"*/eu-west-1/*": {state: store.Failed}}},
+		"a cell that takes too long": {rules: []fakeaws.Rule{{Service: "lambda", Operation: "ListFunctions", Account: "1*", Hang: 0.9}, {Service: "lambda", Account: "1*", Hang: 0.9}}, args: []string{"--cell-timeout", "1s"},
+			want: map[string]end{"111111111111/*/lambda_function": {code: "CellTimeout"}}},
+		"1 % of all calls": {rules: []fakeaws.Rule{{Probability: 0.01, Code: "InternalError", Status: 500}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := aws.SetFaults(test.rules...); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = aws.SetFaults() })
+			dir := filepath.Join(t.TempDir(), "snap")
+			codes := []int{exitOK}
+			if test.want != nil {
+				codes = []int{exitIncomplete}
+			}
+			began := time.Now()
+			out := must(t, codes, append(collectArgs(dir), test.args...)...)
+			if took := time.Since(began); took > 40*time.Second {
+				t.Errorf("the run took %s", took)
+			}
+			met := map[string]bool{}
+			for _, c := range manifest(t, dir).Cells {
+				id := strings.TrimPrefix(c.String(), "aws/")
+				want, pattern := end{state: store.Complete}, ""
+				for p, e := range test.want {
+					if globMatch(p, id) && !(strings.HasSuffix(p, "*/*") && c.Region == "") {
+						want, pattern = e, p
+					}
+				}
+				if want.state != "" && c.State != want.state || want.state == "" && c.State == store.Complete || want.code != "" && c.Code != want.code || want.action != "" && c.Action != want.action {
+					t.Errorf("%s: %s %s %s (%s); want %+v", id, c.State, c.Code, c.Action, c.Message, want)
+				}
+				met[pattern] = true
+			}
+			for p := range test.want {
+				if !met[p] {
+					t.Errorf("no cell is %s", p)
+				}
+			}
+			if test.want != nil && !strings.Contains(out, "→") {
+				t.Errorf("the summary does not say what to do:\n%s", out)
+			}
+			if err := aws.SetFaults(); err != nil {
+				t.Fatal(err)
+			}
+			if test.want != nil {
+				must(t, []int{exitOK}, "collect", "--resume", dir)
+			}
+			if got, want := data(manifest(t, dir)), data(whole); !slices.Equal(got, want) {
+				t.Errorf("%d data files differ from those of a run without faults (%d)", len(got), len(want))
+			}
+		})
+	}
+	noneMissing(t, aws)
+}
+
+// globMatch matches one star or two.
+func globMatch(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(s, parts[0]) || !strings.HasSuffix(s, parts[len(parts)-1]) {
+		return false
+	}
+	rest := s[len(parts[0]):]
+	for _, p := range parts[1:] {
+		i := strings.Index(rest, p)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(p):]
+	}
+	return true
+}
+
+// TestInterrupted stops runs at different moments: each leaves a snapshot, and
+// --resume finishes it.
+func TestInterrupted(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	clean := filepath.Join(t.TempDir(), "snap")
+	must(t, []int{exitOK}, collectArgs(clean)...)
+	aws.SetLatency(20 * time.Millisecond)
+	for _, after := range []time.Duration{150 * time.Millisecond, 400 * time.Millisecond, time.Second} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "snap")
+			ctx, stop := context.WithCancelCause(t.Context())
+			time.AfterFunc(after, func() { stop(errInterrupted) })
+			code, _, text := snap(ctx, collectArgs(dir)...)
+			if code != exitInterrupted {
+				t.Fatalf("exit code %d: %s", code, text)
+			}
+			if !strings.Contains(text, "--resume") { // so early that there is nothing to resume
+				return
+			}
+			states := map[store.State]int{}
+			for _, c := range manifest(t, dir).Cells {
+				states[c.State]++
+				if c.State == store.Failed || c.State == store.Denied {
+					t.Errorf("%s: %s %s: nothing failed", c.CellID, c.State, c.Message)
+				}
+			}
+			if states[store.Skipped]+states[store.Partial] == 0 {
+				t.Errorf("the run was not stopped in the middle: %v", states)
+			}
+			must(t, []int{exitOK}, "collect", "--resume", dir)
+			if got, want := data(manifest(t, dir)), data(manifest(t, clean)); !slices.Equal(got, want) {
+				t.Errorf("%d data files differ from those of a run that was not stopped (%d)", len(got), len(want))
+			}
+		})
+	}
+}
