@@ -3,7 +3,8 @@
 # make demo    the main job from end to end on the bundled estate
 # make lint    vet, golangci-lint
 # make size    the program stays below 80 MB
-.PHONY: build test demo lint size fixtures
+# make test-browser  the HTML page of diff in a real Chromium
+.PHONY: build test demo lint size test-browser
 
 GO ?= go
 # One set of flags for all: the SDK's packages are compiled once.
@@ -18,6 +19,9 @@ test:
 	$(GO) vet ./...
 	$(GO) test ./...
 
+test-browser:
+	$(GO) test -tags browser ./diff -count=1 -run HTML
+
 demo: build
 	fixtures/demo.sh
 
@@ -27,3 +31,28 @@ lint:
 
 size: build
 	@bytes=$$(wc -c < bin/snap); echo "bin/snap: $$((bytes / 1000000)) MB"; test $$bytes -le 80000000 || { echo "bin/snap is above 80 MB: does something call reflect's MethodByName, or text/template?" >&2; exit 1; }
+
+# make fuzz         each fuzz target for FUZZTIME
+# make test-kill    a hundred collections, killed at random moments
+# make test-duckdb  DuckDB (from PyPI) reads what we write
+# make bench-store  the store against bare parquet-go, and its limits
+.PHONY: fuzz test-kill test-duckdb bench-store
+FUZZTIME ?= 60s
+
+fuzz:
+	@for target in FuzzManifest FuzzBundle FuzzParquet; do \
+		$(GO) test ./store -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x || exit 1; \
+	done
+
+test-kill:
+	SNAP_TEST_KILLS=100 $(GO) test ./store -count=1 -run '^TestKill$$' -v
+
+test-duckdb:
+	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && python3 -m venv "$$venv" && "$$venv/bin/pip" install --quiet duckdb && \
+	SNAP_TEST_PYTHON="$$venv/bin/python" $(GO) test -tags duckdb ./store -count=1 -run '^TestDuckDB$$' -v
+
+
+# make bench-collect  the collection at 50 ms a call, as recorded and for 100 accounts × 17 regions
+.PHONY: bench-collect
+bench-collect: build
+	$(GO) run ./fixtures/cmd/benchcollect

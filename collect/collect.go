@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -43,6 +44,10 @@ type Cost struct{ Calls, Retries, Throttles int }
 type Options struct {
 	// Concurrency is how many cells run at once; 0 means DefaultConcurrency.
 	Concurrency int
+	// PerSync is how many cells of one sync run at once; 0 means 16 for each
+	// processor. It bounds the memory: the cells of one sync are big at the
+	// same moment, a hundred accounts' IAM policies for instance.
+	PerSync int
 	// CellTimeout ends a cell that takes longer; 0 means DefaultCellTimeout.
 	CellTimeout time.Duration
 	// Now is the clock; nil means time.Now. Times go to the manifest only.
@@ -75,6 +80,9 @@ func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
 	if o.Concurrency == 0 {
 		o.Concurrency = DefaultConcurrency
 	}
+	if o.PerSync == 0 {
+		o.PerSync = 16 * runtime.GOMAXPROCS(0)
+	}
 	if o.CellTimeout == 0 {
 		o.CellTimeout = DefaultCellTimeout
 	}
@@ -83,21 +91,34 @@ func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
 	}
 	var ended sync.Mutex
 	var g errgroup.Group
-	g.SetLimit(o.Concurrency)
-	for _, t := range Fair(tasks) {
+	one := func(t Task) error {
+		cell := w.Cell(t.ID)
+		outcome := runTask(ctx, t, cell, o)
+		rows := cell.Rows()
+		if err := cell.Close(t.Tables, outcome); err != nil {
+			return fmt.Errorf("%s: %w", t.ID, err)
+		}
+		if o.Ended != nil {
+			ended.Lock()
+			defer ended.Unlock()
+			o.Ended(t.ID, outcome, rows)
+		}
+		return nil
+	}
+	next := newLine(Fair(tasks), o.PerSync)
+	for range min(o.Concurrency, len(tasks)) {
 		g.Go(func() error {
-			cell := w.Cell(t.ID)
-			outcome := runTask(ctx, t, cell, o)
-			rows := cell.Rows()
-			if err := cell.Close(t.Tables, outcome); err != nil {
-				return fmt.Errorf("%s: %w", t.ID, err)
+			for {
+				t, ok := next.take()
+				if !ok {
+					return nil
+				}
+				err := one(t)
+				next.ended(t)
+				if err != nil {
+					return err
+				}
 			}
-			if o.Ended != nil {
-				ended.Lock()
-				defer ended.Unlock()
-				o.Ended(t.ID, outcome, rows)
-			}
-			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -125,6 +146,61 @@ func Fair(tasks []Task) []Task {
 		out[i] = p.Task
 	}
 	return out
+}
+
+// line gives out tasks in their order, but no more of one sync at once than
+// each says: then those behind it come first.
+type line struct {
+	each int
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	waiting map[string][]int // by sync, in order: indices of tasks
+	tasks   []Task
+	left    int // not given out
+	running map[string]int
+}
+
+func newLine(tasks []Task, each int) *line {
+	l := &line{each: each, waiting: map[string][]int{}, tasks: tasks, left: len(tasks), running: map[string]int{}}
+	l.changed = sync.NewCond(&l.mu)
+	for i, t := range tasks {
+		l.waiting[t.ID.Sync] = append(l.waiting[t.ID.Sync], i)
+	}
+	return l
+}
+
+// take waits for a task that may run; ok is false when all are given out.
+func (l *line) take() (t Task, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.left > 0 {
+		first := -1
+		for sync, tasks := range l.waiting {
+			if len(tasks) > 0 && l.running[sync] < l.each && (first < 0 || tasks[0] < first) {
+				first = tasks[0]
+			}
+		}
+		if first < 0 {
+			l.changed.Wait()
+			continue
+		}
+		t = l.tasks[first]
+		l.waiting[t.ID.Sync] = l.waiting[t.ID.Sync][1:]
+		l.running[t.ID.Sync]++
+		if l.left--; l.left == 0 {
+			l.changed.Broadcast()
+		}
+		return t, true
+	}
+	return t, false
+}
+
+func (l *line) ended(t Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running[t.ID.Sync]--
+	l.changed.Broadcast()
 }
 
 func runTask(ctx context.Context, t Task, cell *store.CellWriter, o Options) store.Outcome {

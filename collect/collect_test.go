@@ -149,6 +149,40 @@ func TestStopSkipsWhatHasNotBegun(t *testing.T) {
 	}
 }
 
+// What is in line behind a sync that has its share runs meanwhile.
+func TestSyncsShare(t *testing.T) {
+	var tasks []Task
+	for i := range 6 {
+		id := task("000000000001", nil)
+		id.ID.Region, id.ID.Sync = fmt.Sprint(i), []string{"heavy", "heavy", "heavy", "light", "light", "heavy"}[i]
+		tasks = append(tasks, id)
+	}
+	l := newLine(tasks, 2)
+	var got []string
+	var given []Task
+	take := func() {
+		next, ok := l.take()
+		if !ok {
+			t.Fatal("nothing is left")
+		}
+		given = append(given, next)
+		got = append(got, next.ID.Region)
+	}
+	for range 4 {
+		take()
+	}
+	l.ended(given[0])
+	take()
+	l.ended(given[1])
+	take()
+	if text := strings.Join(got, " "); text != "0 1 3 4 2 5" {
+		t.Errorf("the order is %s; want 0 1 3 4 2 5", text)
+	}
+	if next, ok := l.take(); ok {
+		t.Errorf("%s is given out twice", next.ID)
+	}
+}
+
 func TestConcurrencyIsBoundedAndFair(t *testing.T) {
 	var running, most atomic.Int32
 	var order []string

@@ -346,8 +346,9 @@ func (c *Comparison) unresolved(i int, id store.CellID) (profile, message string
 // errStopped ends the comparison when nobody listens any more.
 var errStopped = errors.New("stopped")
 
-// Changes runs the comparison: entries by account, sync, table, region and
-// key. An error ends it.
+// Changes runs the comparison: entries by account, and in it by sync, table,
+// region and key; tables whose links are told at the far end (see far.go) come
+// after the others. An error ends it.
 func (c *Comparison) Changes() iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		if c.ran {

@@ -265,12 +265,15 @@ func (m *merge) ignored() {
 }
 
 // without is a stub's view without the links of which the full table tells,
-// too.
+// too, and without its owner: that a stub has one says nothing of its own.
 func (v *view) without(full *kind.Table) *view {
 	out := *v
 	out.columns = slices.Clone(v.columns)
 	for i := range out.columns {
 		out.columns[i].uses = slices.DeleteFunc(slices.Clone(out.columns[i].uses), func(u use) bool {
+			if o := v.decl.Owner; o != nil && u.Type == o.Type && u.To == o.To && u.From == o.From {
+				return true
+			}
 			return slices.ContainsFunc(full.Links, func(l kind.Link) bool { return l.Type == u.Type && l.To == u.To && l.From == u.From })
 		})
 	}

@@ -185,6 +185,9 @@ func (m *markdown) entry(ch Change) string {
 		}
 		b.WriteString("\n")
 	}
+	if has := m.t.has(ch); has != "" {
+		fmt.Fprintf(&b, "  - has %s\n", code(has))
+	}
 	if ch.Unknown != nil {
 		fmt.Fprintf(&b, "  - %s snapshot: %s\n", ch.Unknown.Side, code(printable(ch.Unknown.Text, "")))
 	}

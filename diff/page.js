@@ -53,8 +53,8 @@
     { name: "severity", title: "Severity", order: [...severities, ""], label: (v) => v || "not ranked" },
     { name: "kind", title: "Kind", order: kinds, label: (v) => v },
     { name: "account", title: "Account", label: accountName },
-    { name: "service", title: "Service", label: (v) => v || "account" },
-    { name: "table", title: "Table", label: (v) => v || "account", most: 14 },
+    { name: "service", title: "Service", label: (v) => v || "whole account" },
+    { name: "table", title: "Table", label: (v) => v || "whole account", most: 14 },
     { name: "region", title: "Region", label: (v) => v, most: 8 },
   ];
   for (const f of facets) {
@@ -91,8 +91,9 @@
   const search = el("input", { type: "search", placeholder: "Search id, name, value …", "aria-label": "Search", autocomplete: "off", spellcheck: "false" });
   let timer;
   search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { state.q = search.value; update(); }, 90); });
-  const facetBox = el("div");
-  nav.append(search, facetBox, el("div", { class: "keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open"));
+  const facetBox = el("div"), fold = el("details", {}, el("summary", {}, "Filters"), facetBox); // folds on a narrow screen only
+  fold.open = matchMedia("(min-width: 861px)").matches;
+  nav.append(search, fold, el("div", { class: "keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open"));
 
   const drawFacets = (words) => {
     const pools = {};

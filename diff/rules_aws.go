@@ -223,6 +223,12 @@ func databaseRules() []Rule {
 
 func otherRules() []Rule {
 	return []Rule{
+		{Name: "volume-snapshot-public", Severity: Critical, Tables: one("ec2_snapshot"), Change: Becomes,
+			Text: "Anybody can read a volume's snapshot", Where: where(is("ispublic", true))},
+		{Name: "image-public", Severity: High, Tables: one("ec2_image"), Change: Turns,
+			Text: "Anybody can start a machine image, and read what is in it", Where: where(is("ispublic", true))},
+		{Name: "volume-unencrypted", Severity: Medium, Tables: one("ec2_volume"), Change: Appears,
+			Text: "There is a new volume that is not encrypted", Where: where(is("encrypted", false))},
 		{Name: "key-public", Severity: Critical, Tables: one("kms_key"), Change: Becomes,
 			Text: "A key's policy lets anybody use it", Where: where(is("anonymous_access", true))},
 		{Name: "key-disabled", Severity: High, Tables: one("kms_key"), Change: Turns,
@@ -231,7 +237,7 @@ func otherRules() []Rule {
 			Text: "A principal of another account may use a key", Where: where(isOutside("grantee_principal", true))},
 		{Name: "function-public", Severity: Critical, Tables: one("lambda_function"), Change: Becomes,
 			Text: "Anybody may invoke a function", Where: where(is("anonymous_access", true))},
-		{Name: "function-role", Severity: Medium, Tables: one("lambda_function"), Change: Gains, Of: "ASSUMES",
-			Text: "A function runs with a role that it did not have"},
+		{Name: "function-role", Severity: Medium, Tables: one("lambda_function"), Change: Modified, Of: "ASSUMES",
+			Text: "A function runs with another role"},
 	}
 }

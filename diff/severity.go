@@ -58,7 +58,7 @@ const (
 	Vanishes Trigger = "removed"  // a row that met is gone
 	Gains    Trigger = "gains"    // Of has elements that it had not, which meet Element, in a row that meets
 	Loses    Trigger = "loses"    // Of lacks elements that it had, which meet Element, in a row that is still there and meets
-	Modified Trigger = "modified" // Of, a property, is another than before, in a row that meets
+	Modified Trigger = "modified" // Of, a property or a relationship, is another than before, in a row that was there and meets
 )
 
 var triggers = []Trigger{Becomes, Turns, Appears, Vanishes, Gains, Loses, Modified}
@@ -410,8 +410,9 @@ func (r *Rule) finding(ch *Change, was, is bool, sides [2]values) (f Finding, ok
 	case Vanishes:
 		return f, was && !is && ch.Kind == Removed && r.meets(sides[0])
 	case Modified:
-		i := slices.IndexFunc(ch.Properties, func(p Property) bool { return p.Name == r.Of && p.Unknown == nil })
-		return f, was && is && i >= 0 && r.meets(sides[1])
+		differs := slices.ContainsFunc(ch.Properties, func(p Property) bool { return p.Name == r.Of && p.Unknown == nil }) ||
+			slices.ContainsFunc(ch.Relations, func(rel Relation) bool { return rel.Type == r.Of && rel.Unknown == nil })
+		return f, was && is && differs && r.meets(sides[1])
 	}
 	if !is || !was && r.Change == Loses || !r.meets(sides[1]) {
 		return f, false

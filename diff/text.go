@@ -123,8 +123,7 @@ func wrap(line string, width int) string {
 	var out strings.Builder
 	column, start, space := 0, 0, -1 // space is the last place to break after in line[start:]
 	atSpace := 0                     // the column there
-	state := -1
-	text := false // something other than the indent stands on this line
+	text := false                    // something other than the indent stands on this line
 	for i := 0; i < len(line); {
 		if line[i] == '\x1b' {
 			if end := strings.IndexByte(line[i:], 'm'); end >= 0 {
@@ -132,7 +131,10 @@ func wrap(line string, width int) string {
 				continue
 			}
 		}
-		cluster, _, w, next := uniseg.FirstGraphemeClusterInString(line[i:], state)
+		cluster, _, w, _ := uniseg.FirstGraphemeClusterInString(line[i:], -1)
+		if column+w > width && text && cluster == " " {
+			space, atSpace = i, column // break here; the space goes
+		}
 		if column+w > width && text {
 			end := i
 			if space > start {
@@ -146,10 +148,14 @@ func wrap(line string, width int) string {
 				column = indent
 			}
 			start, space, text = end, -1, column > indent
+			if start == i && cluster == " " {
+				start = i + 1
+				i++
+				continue
+			}
 		}
 		column += w
 		i += len(cluster)
-		state = next
 		if cluster != " " {
 			text = true
 		} else if text {
@@ -217,6 +223,38 @@ func (t *text) findings(ch Change) {
 		}
 		t.line("      %s %s%s%s  %s", t.severity(f.Severity), bare(f.Text), elements, perhaps, t.dim(bare(f.Rule)))
 	}
+	if has := t.has(ch); has != "" {
+		t.line("      %s", t.dim(has))
+	}
+}
+
+// has is what an added or removed row that a rule ranks has, on one line: what
+// a reader needs to judge it without looking it up.
+func (t *text) has(ch Change) string {
+	if len(ch.Findings) == 0 || ch.Kind == Changed || ch.Kind == Unknown && ch.Perhaps == "" {
+		return ""
+	}
+	var parts []string
+	seen := map[string]bool{}
+	for _, k := range ch.Key {
+		seen[t.value(k.Value.V)] = true
+	}
+	for _, p := range ch.Properties {
+		for _, side := range []*Value{p.Old, p.New} {
+			if side == nil || side.V == nil || strings.HasPrefix(p.Name, "_") {
+				continue
+			}
+			if v := t.value(side.V); !seen[v] && len(parts) < maxElements {
+				parts = append(parts, bare(p.Name)+" "+v)
+			}
+		}
+	}
+	for _, r := range ch.Relations {
+		if list := append(slices.Clone(r.Added), r.Removed...); len(list) > 0 && len(parts) < 2*maxElements {
+			parts = append(parts, linkWords(r.Type, r.Label, r.Direction == "out")+" "+t.bareList(list))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (t *text) bareList(list []any) string {

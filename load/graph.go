@@ -30,6 +30,7 @@ type Graph struct {
 	user     string
 	database string
 	readOnly bool
+	dynamic  bool // its Cypher takes labels and types as values: since 5.26
 }
 
 // retryFor bounds how long the driver repeats a transaction that met a
@@ -87,7 +88,21 @@ func (g *Graph) ping(ctx context.Context) error {
 		return err
 	}
 	g.readOnly = len(rows) > 0 && rows[0][0] == "read-only"
-	return nil
+	rows, err = g.read(ctx, "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]", nil)
+	if err == nil && len(rows) > 0 {
+		version, _ := rows[0][0].(string)
+		g.dynamic = atLeast(version, 5, 26)
+	}
+	return err
+}
+
+// atLeast compares the first two numbers of a version.
+func atLeast(version string, major, minor int) bool {
+	var a, b int
+	if n, err := fmt.Sscanf(version, "%d.%d", &a, &b); n < 2 || err != nil {
+		return false
+	}
+	return a > major || a == major && b >= minor
 }
 
 // Close ends the connections.
@@ -110,12 +125,11 @@ type statement struct {
 // passes. It returns the last statement's rows.
 func (g *Graph) write(ctx context.Context, statements ...statement) (rows [][]any, n counts, err error) {
 	for attempt := 1; ; attempt++ {
-		rows, n, err = g.writeOnce(ctx, statements)
-		// What the driver does not repeat: a concurrent delete of a node that a
-		// MERGE has just found, which it takes for the caller's mistake, and a
-		// connection lost during commit, since most writes may not be done
-		// twice. All of a load's may.
-		if attempt == 5 || code(err) != "Neo.ClientError.Statement.EntityNotFound" && !lostCommit(err) {
+		all, n, err := g.writeOnce(ctx, statements)
+		if attempt == 5 || !again(err) {
+			if err == nil && len(all) > 0 {
+				rows = all[len(all)-1]
+			}
 			return rows, n, g.explain(err)
 		}
 		select {
@@ -126,7 +140,16 @@ func (g *Graph) write(ctx context.Context, statements ...statement) (rows [][]an
 	}
 }
 
-func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][]any, n counts, err error) {
+// again tells whether to repeat what the driver does not: a concurrent delete
+// of a node that a MERGE has just found, which it takes for the caller's
+// mistake, and a connection lost during commit, since most writes may not be
+// done twice. Those of write may.
+func again(err error) bool {
+	return code(err) == "Neo.ClientError.Statement.EntityNotFound" || lostCommit(err)
+}
+
+// writeOnce returns each statement's rows.
+func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
 	session := g.session(ctx, neo4j.AccessModeWrite)
 	defer func() {
 		if closed := session.Close(ctx); err == nil {
@@ -151,7 +174,7 @@ func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][
 			if err != nil {
 				return nil, err
 			}
-			rows = values(all)
+			rows = append(rows, values(all))
 			c := summary.Counters()
 			n.nodesCreated += int64(c.NodesCreated())
 			n.nodesDeleted += int64(c.NodesDeleted())

@@ -29,6 +29,8 @@ type Options struct {
 	MaxDelete float64 // refuse to delete more than this share of a label's nodes in an account; 0: no limit. Up to guardFloor nodes may always go.
 
 	Progress func(Progress) // called from time to time; may be nil
+
+	smallRows int // tests: instead of the constant; negative: no table is small
 }
 
 // Progress tells how far a load is.
@@ -66,6 +68,11 @@ type loader struct {
 	tables map[string]int // table → index in report.Tables
 	dry    *dry
 	at     Progress
+
+	nodesBefore int64 // in the graph when the load began
+	small       map[string]bool
+	few         map[string][]smallRow // by table
+	pool        *pool
 }
 
 // Load writes a snapshot into the graph. The report tells what was done, also
@@ -98,33 +105,52 @@ func (l *loader) run(ctx context.Context) error {
 	if l.graph.readOnly && !l.o.DryRun {
 		return l.graph.errReadOnly()
 	}
+	rows, err := l.graph.read(ctx, "MATCH (n) RETURN count(n)", nil)
+	if err != nil {
+		return err
+	}
+	l.nodesBefore, _ = rows[0][0].(int64)
 	if err := l.refuseOlder(ctx); err != nil {
 		return err
 	}
 	l.phase("indexes", "")
-	var err error
-	if l.report.Indexes, err = createIndexes(ctx, l.graph, indexes(l.plan.tables), l.o.DryRun); err != nil {
+	l.small = l.smallTables()
+	if err := l.indexes(ctx); err != nil {
 		return err
 	}
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
 	l.count()
+	if len(l.small) > 0 {
+		if err := l.smallNodes(ctx); err != nil {
+			return err
+		}
+	}
 	for _, t := range l.plan.tables {
-		if t.Label != "" {
+		if t.Label != "" && !l.small[t.Name] {
 			l.phase("nodes", t.Name)
 			if err := l.nodes(ctx, t); err != nil {
 				return fmt.Errorf("load table %s: %w", t.Name, err)
 			}
 		}
 	}
+	if len(l.small) > 0 {
+		l.phase("links", "")
+		if err := l.smallLinks(ctx); err != nil {
+			return fmt.Errorf("load relationships of tables of few rows: %w", err)
+		}
+	}
 	for _, t := range l.plan.tables {
+		if l.small[t.Name] {
+			continue
+		}
 		l.phase("links", t.Name)
 		if err := l.links(ctx, t); err != nil {
 			return fmt.Errorf("load relationships of table %s: %w", t.Name, err)
 		}
 	}
-	if !l.o.NoCleanup {
+	if !l.o.NoCleanup && l.nodesBefore > 0 {
 		l.phase("cleanup", "")
 		if err := l.clean(ctx); err != nil {
 			return err
@@ -143,7 +169,7 @@ func metadata(account, label string) string { return accountLabel + "_" + accoun
 // refuseOlder refuses a snapshot older than what the graph holds, also of a
 // load that was interrupted.
 func (l *loader) refuseOlder(ctx context.Context) error {
-	if l.o.Force {
+	if l.o.Force || l.nodesBefore == 0 {
 		return nil
 	}
 	ids := []string{}
@@ -236,7 +262,7 @@ func (l *loader) count() {
 		if t.Label != "" {
 			l.at.Total += rows[t.Name]
 		}
-		if n := len(claims(t)); n > 1 || n == 1 && l.inline(t) == nil {
+		if n := len(claims(t)); n > 1 || n == 1 && (l.small[t.Name] || l.inline(t) == nil) {
 			l.at.Total += rows[t.Name]
 		}
 	}

@@ -1,9 +1,24 @@
 package load
 
 import (
+	"os"
 	"testing"
 
 	"snap/fixtures/neo4jtest"
 )
 
-func TestMain(m *testing.M) { neo4jtest.Main(m) }
+// everySmallRows is Options.smallRows of every load of the tests.
+var everySmallRows int
+
+// twice runs all tests in both ways of writing: with a statement for each
+// table, and with all tables' few rows together.
+type twice struct{ m *testing.M }
+
+func (t twice) Run() int {
+	everySmallRows = -1
+	code := t.m.Run()
+	everySmallRows = 0
+	return max(code, t.m.Run())
+}
+
+func TestMain(m *testing.M) { os.Exit(neo4jtest.Run(twice{m})) }

@@ -67,31 +67,56 @@ func (l *loader) inline(t *kind.Table) *claim {
 	return &claim{t, owner, true}
 }
 
-// nodes writes the nodes of a table.
-func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
-	report := l.table(t)
+// shape is how a table's rows become nodes.
+type shape struct {
+	own, shared []property // shared: those that only a stub's nodes without a full description get
+	describers  []string   // the syncs that may describe a stub in full
+	complete    []string   // the cells that tell everything about the label
+}
+
+func (l *loader) shape(t *kind.Table) shape {
+	s := shape{describers: []string{}, complete: l.plan.complete(l.plan.ofLabel(t.Label), nil)}
 	full := l.plan.full(t)
-	var own, shared []property
 	for i, c := range t.Columns {
 		switch {
 		case !c.Property() || c.Name == "id":
 		case full[c.Name] != nil:
-			shared = append(shared, property{c.Name, i})
+			s.shared = append(s.shared, property{c.Name, i})
 		default:
-			own = append(own, property{c.Name, i})
+			s.own = append(s.own, property{c.Name, i})
 		}
 	}
-	describers := []string{}
 	for _, syncs := range full {
-		for _, s := range syncs {
-			if !slices.Contains(describers, s) {
-				describers = append(describers, s)
-			}
+		for _, sync := range syncs {
+			s.describers = union(s.describers, sync)
 		}
 	}
-	slices.Sort(describers)
+	slices.Sort(s.describers)
+	return s
+}
 
-	params := map[string]any{"tag": l.tag, "complete": l.plan.complete(l.plan.ofLabel(t.Label), nil), "full": describers}
+// properties are those of a row's node and their size in bytes.
+func (s shape) properties(provider string, view *kind.Table, row kind.Row) (own, shared map[string]any, size int) {
+	own, shared = map[string]any{}, map[string]any{}
+	unknown := view.UnknownColumns(row)
+	id, _ := view.Column("id")
+	size = sizeOf(row[id]) + take(own, s.own, view, row, unknown) + take(shared, s.shared, view, row, unknown)
+	for name, v := range view.Concepts(provider, row) {
+		into := own
+		if len(s.shared) > 0 {
+			into = shared
+		}
+		into[name] = parameter(v)
+		size += len(name) + sizeOf(v)
+	}
+	return own, shared, size
+}
+
+// nodes writes the nodes of a table.
+func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
+	report := l.table(t)
+	shape := l.shape(t)
+	params := map[string]any{"tag": l.tag, "complete": shape.complete, "full": shape.describers}
 	owner := l.inline(t)
 	var by match
 	var ownerProps []property
@@ -99,7 +124,7 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		by, ownerProps = newMatch(t, owner.link.On), newProperties(t, owner.link.Props)
 		params["owned"] = l.plan.complete(l.plan.ofClaims(l.plan.asserting(owner.edge())), nil)
 	}
-	cypher := nodeStatement(t, len(shared) > 0, owner, by)
+	cypher := nodeStatement(t, len(shape.shared) > 0, owner, by)
 
 	b := newBatch(func(rows []entry) error {
 		return halving(rows, func(rows []entry) error {
@@ -137,16 +162,8 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			}
 			return nil
 		}
-		p, s := map[string]any{}, map[string]any{}
-		size := 40 + len(cell) + sizeOf(row[id]) + take(p, own, view, row, unknown) + take(s, shared, view, row, unknown)
-		for name, v := range view.Concepts(l.provider(cell), row) {
-			into := p
-			if len(shared) > 0 {
-				into = s
-			}
-			into[name] = parameter(v)
-			size += len(name) + sizeOf(v)
-		}
+		p, s, size := shape.properties(l.provider(cell), view, row)
+		size += 40 + len(cell)
 		return b.add(key(row[id]), size+len(owners)*(60+len(cell)), func(e entry, fresh bool) {
 			if fresh {
 				e["id"], e["p"], e["s"], e["cs"], e["os"] = row[id], p, s, []string{cell}, []map[string]any{}
@@ -220,7 +237,8 @@ func field(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) 
 
 // with is a statement's parameters for some rows.
 func with(params map[string]any, rows []entry) map[string]any {
-	p := maps.Clone(params)
+	p := map[string]any{}
+	maps.Copy(p, params)
 	list := make([]map[string]any, len(rows))
 	for i, r := range rows {
 		list[i] = r

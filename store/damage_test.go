@@ -509,6 +509,7 @@ func TestResume(t *testing.T) {
 	ok(t, os.WriteFile(journal, whole[:len(whole)-2], 0o600))
 	stray := filepath.Join(dir, "aws/thing/account=111111111111/region=us-east-1/part-000000000000.parquet")
 	ok(t, os.WriteFile(stray, nil, 0o600))
+	ok(t, os.WriteFile(filepath.Join(dir, tempName(".", 1)), nil, 0o600)) // of a resumption that was killed
 	w = must(Resume(dir))(t)
 	if _, err := os.Stat(stray); err == nil {
 		t.Error("a file of no cell is not swept")

@@ -68,16 +68,19 @@ func (m Manifest) encode() ([]byte, error) {
 // newer format nothing else is known.
 func decodeManifest(b []byte) (Manifest, error) {
 	var m Manifest
-	var version struct {
+	whole := json.Unmarshal(b, &m)
+	version := struct {
 		Format    int    `json:"format"`
 		MinReader int    `json:"min_reader"`
 		Program   string `json:"program"`
-	}
-	if err := json.Unmarshal(b, &version); err != nil {
-		return m, damaged(manifestFile, "not JSON: %v", err)
+	}{m.Format, m.MinReader, m.Program}
+	if whole != nil { // perhaps it is another format's
+		if err := json.Unmarshal(b, &version); err != nil {
+			return Manifest{}, damaged(manifestFile, "not JSON: %v", err)
+		}
 	}
 	if err := checkVersion(version.Format, version.MinReader, version.Program); err != nil {
-		return m, err
+		return Manifest{}, err
 	}
 	at := len(b) - len(sumStart) - 64 - len(sumEnd)
 	if at < 0 || !bytes.HasPrefix(b[at:], []byte(sumStart)) || !bytes.HasSuffix(b, []byte(sumEnd)) {
@@ -86,8 +89,8 @@ func decodeManifest(b []byte) (Manifest, error) {
 	if want := hexSHA256(b[:at]); string(b[at+len(sumStart):len(b)-len(sumEnd)]) != want {
 		return m, damaged(manifestFile, "its checksum is not that of its content")
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, damaged(manifestFile, "%v", err)
+	if whole != nil {
+		return m, damaged(manifestFile, "%v", whole)
 	}
 	if err := m.check(); err != nil {
 		return m, damaged(manifestFile, "%v", err)

@@ -19,9 +19,34 @@ import (
 const (
 	childDir   = "SNAP_TEST_COLLECT"       // the directory
 	childRound = "SNAP_TEST_COLLECT_ROUND" // 1: the partial cells stay so; 2: they become complete
+	childBench = "SNAP_TEST_BENCH"         // what, cells and directory of benchRun
 )
 
+// benchRun is what a child does for the benchmarks; nil where they are not built.
+var benchRun func(dir, what string, cells int) error
+
+// benchChild is a child that runs it.
+func benchChild(dir, what string, cells int) *exec.Cmd {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", childBench, what, cells, dir))
+	c.Stderr = os.Stderr
+	return c
+}
+
 func TestMain(m *testing.M) {
+	if bench := os.Getenv(childBench); bench != "" {
+		var what, dir string
+		var cells int
+		_, err := fmt.Sscan(bench, &what, &cells, &dir)
+		if err == nil {
+			err = benchRun(dir, what, cells)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		if err := child(dir, os.Getenv(childRound)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

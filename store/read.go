@@ -11,13 +11,16 @@ import (
 	"iter"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"filippo.io/age"
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"snap/store/kind"
 )
@@ -275,47 +278,66 @@ func (d directory) structure(m *Manifest) []error {
 			}
 		}
 	}
+	entries, err := d.List(".")
+	if err != nil {
+		return []error{err}
+	}
+	// Another collection into the directory, which this snapshot outlives?
+	underway := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == journalFile && e.Type().IsRegular() })
+	var mu sync.Mutex
 	seen := map[string]bool{}
-	underway := false // another collection into the directory, which this snapshot outlives
-	var walk func(dir string)
-	walk = func(dir string) {
+	wrong := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}
+	var walkers errgroup.Group // there may be a directory for each of very many cells
+	walkers.SetLimit(runtime.GOMAXPROCS(0))
+	var look func(dir string, entries []fs.DirEntry)
+	walk := func(dir string) {
 		entries, err := d.List(dir)
 		if err != nil {
-			errs = append(errs, err)
+			wrong(err)
 			return
 		}
-		if dir == "." {
-			underway = slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == journalFile && e.Type().IsRegular() })
-		}
+		look(dir, entries)
+	}
+	look = func(dir string, entries []fs.DirEntry) {
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
 			size, wanted := sizes[name]
 			switch {
 			case e.IsDir():
-				if dirs[name] || underway && isOurs(name, e) {
+				if !dirs[name] && !(underway && isOurs(name, e)) {
+					wrong(damaged(name, "does not belong to the snapshot"))
+				} else if !walkers.TryGo(func() error { walk(name); return nil }) {
 					walk(name)
-				} else {
-					errs = append(errs, damaged(name, "does not belong to the snapshot"))
 				}
 			case !e.Type().IsRegular():
-				errs = append(errs, damaged(name, "neither a regular file nor a directory"))
+				wrong(damaged(name, "neither a regular file nor a directory"))
 			case wanted:
-				seen[name] = true
 				info, err := e.Info()
 				if err != nil {
-					errs = append(errs, err)
+					wrong(err)
 				} else if info.Size() != size {
-					errs = append(errs, damaged(name, "has %d bytes, not the %d of the manifest", info.Size(), size))
+					wrong(damaged(name, "has %d bytes, not the %d of the manifest", info.Size(), size))
 				}
+				mu.Lock()
+				seen[name] = true
+				mu.Unlock()
 			case name == manifestFile || name == signatureFile || name == journalFile || name == lockFile || dir == "." && isTemp(name):
 				// All but the first two are left by a writer that crashed.
 			case underway && isOurs(name, e):
 			default:
-				errs = append(errs, damaged(name, "does not belong to the snapshot"))
+				wrong(damaged(name, "does not belong to the snapshot"))
 			}
 		}
 	}
-	walk(".")
+	look(".", entries)
+	if err := walkers.Wait(); err != nil {
+		return []error{err}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	for _, c := range m.Cells {
 		for _, f := range c.Files {
 			if !seen[f.Path] {

@@ -71,6 +71,13 @@ func (w *Writer) resume() error {
 		}
 		keep = append(keep, c)
 	}
+	entries, err := w.disk.List(".")
+	if err == nil {
+		err = w.removeTemps(entries)
+	}
+	if err != nil {
+		return err
+	}
 	if some {
 		// Rewritten, so that what follows does not come after a torn line.
 		if err := w.begin(); err != nil {

@@ -21,10 +21,11 @@ import (
 // rowsPerGroup is how many rows a row group holds at most.
 const rowsPerGroup = 1 << 17
 
-// A page ends after batchRows rows or batchBytes bytes and what is then begun.
+// A page ends with the first block of rows, or in it with the first row, that
+// brings it to pageBytes.
 const (
-	batchRows  = 1 << 10
-	batchBytes = parquet.DefaultPageBufferSize
+	blockRows = 1 << 7
+	pageBytes = parquet.DefaultPageBufferSize
 )
 
 // codec is shared: it pools its encoders.
@@ -192,22 +193,28 @@ func (s *schema) write(out io.Writer, rows []kind.Row, meta map[string]string) (
 	for rest := rows; len(rest) > 0; {
 		part := rest[:min(len(rest), rowsPerGroup)]
 		rest = rest[len(part):]
-		for i, column := range w.ColumnWriters() {
-			for at := 0; at < len(part); {
-				values = values[:0]
-				for n, bytes := 0, 0; at < len(part) && n < batchRows && bytes < batchBytes; n++ {
-					size := valueSize(part[at][i])
-					if size > maxValue {
-						return fmt.Errorf("table %s: row %s: column %s has %d bytes; %d are the most", s.table, s.keyText(part[at]), s.columns[i].Name, size, maxValue)
+		columns := w.ColumnWriters()
+		// Rows lie anywhere in memory: a few at a time are still near when their
+		// next column is written.
+		for len(part) > 0 {
+			block := part[:min(len(part), blockRows)]
+			part = part[len(block):]
+			for i, column := range columns {
+				for at := 0; at < len(block); {
+					values = values[:0]
+					for bytes := 0; at < len(block) && bytes < pageBytes; at++ {
+						size := valueSize(block[at][i])
+						if size > maxValue {
+							return fmt.Errorf("table %s: row %s: column %s has %d bytes; %d are the most", s.table, s.keyText(block[at]), s.columns[i].Name, size, maxValue)
+						}
+						if values, err = s.appendValue(values, i, block[at]); err != nil {
+							return err
+						}
+						bytes += size
 					}
-					if values, err = s.appendValue(values, i, part[at]); err != nil {
+					if _, err := column.WriteRowValues(values); err != nil {
 						return err
 					}
-					bytes += size
-					at++
-				}
-				if _, err := column.WriteRowValues(values); err != nil {
-					return err
 				}
 			}
 		}
@@ -220,28 +227,24 @@ func (s *schema) write(out io.Writer, rows []kind.Row, meta map[string]string) (
 
 // appendValue appends the Parquet form of a row's column i.
 func (s *schema) appendValue(to []parquet.Value, i int, row kind.Row) ([]parquet.Value, error) {
-	c := s.columns[i]
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("table %s: row %s: column %s: %s", s.table, s.keyText(row), c.Name, fmt.Sprintf(format, args...))
-	}
+	c := &s.columns[i]
 	present := 1
-	if required(c) {
+	if required(*c) {
 		present = 0
 	}
-	var value parquet.Value
 	switch v := row[i].(type) {
 	case nil:
-		if required(c) {
-			return to, wrong("is null, which it must not be")
+		if required(*c) {
+			return to, s.wrong(row, c, "is null, which it must not be")
 		}
 		return append(to, parquet.Value{}.Level(0, 0, i)), nil
 	case []string:
 		if c.Type != kind.Strings {
-			return to, wrong("is a %T, not a %s", v, c.Type)
+			return to, s.wrong(row, c, "is a %T, not a %s", v, c.Type)
 		}
 		for n, element := range v {
 			if !utf8.ValidString(element) {
-				return to, wrong("element %d is not valid UTF-8: %q", n, short(element))
+				return to, s.wrong(row, c, "element %d is not valid UTF-8: %q", n, short(element))
 			}
 			to = append(to, parquet.ValueOf(element).Level(min(n, 1), present+1, i))
 		}
@@ -251,7 +254,7 @@ func (s *schema) appendValue(to []parquet.Value, i int, row kind.Row) ([]parquet
 		return to, nil
 	case []int64:
 		if c.Type != kind.Ints {
-			return to, wrong("is a %T, not a %s", v, c.Type)
+			return to, s.wrong(row, c, "is a %T, not a %s", v, c.Type)
 		}
 		for n, element := range v {
 			to = append(to, parquet.Int64Value(element).Level(min(n, 1), present+1, i))
@@ -262,22 +265,33 @@ func (s *schema) appendValue(to []parquet.Value, i int, row kind.Row) ([]parquet
 		return to, nil
 	case string:
 		if !utf8.ValidString(v) {
-			return to, wrong("is not valid UTF-8: %q", short(v))
+			return to, s.wrong(row, c, "is not valid UTF-8: %q", short(v))
 		}
-		value = parquet.ValueOf(row[i])
+		if c.Type == kind.String {
+			return append(to, parquet.ValueOf(row[i]).Level(0, present, i)), nil
+		}
 	case int64:
-		value = parquet.Int64Value(v)
+		if c.Type == kind.Int {
+			return append(to, parquet.Int64Value(v).Level(0, present, i)), nil
+		}
 	case float64:
-		value = parquet.DoubleValue(v)
+		if c.Type == kind.Float {
+			return append(to, parquet.DoubleValue(v).Level(0, present, i)), nil
+		}
 	case bool:
-		value = parquet.BooleanValue(v)
+		if c.Type == kind.Bool {
+			return append(to, parquet.BooleanValue(v).Level(0, present, i)), nil
+		}
 	case time.Time:
-		value = parquet.Int64Value(v.UnixMicro())
+		if c.Type == kind.Time {
+			return append(to, parquet.Int64Value(v.UnixMicro()).Level(0, present, i)), nil
+		}
 	}
-	if !fits(c.Type, row[i]) {
-		return to, wrong("is a %T, not a %s", row[i], c.Type)
-	}
-	return append(to, value.Level(0, present, i)), nil
+	return to, s.wrong(row, c, "is a %T, not a %s", row[i], c.Type)
+}
+
+func (s *schema) wrong(row kind.Row, c *kind.Column, format string, args ...any) error {
+	return fmt.Errorf("table %s: row %s: column %s: %s", s.table, s.keyText(row), c.Name, fmt.Sprintf(format, args...))
 }
 
 // fits tells whether v, not nil, is a value of the type.

@@ -100,15 +100,24 @@ func prepare(dir string, open func(string) (disk, error)) (_ *Writer, err error)
 	for _, e := range entries {
 		// A temporary file is all that a collection leaves that ended before
 		// its first line.
-		if isTemp(e.Name()) {
-			if err := w.disk.Remove(e.Name()); err != nil {
-				return nil, err
-			}
-		} else if names[e.Name()] {
+		if names[e.Name()] && !isTemp(e.Name()) {
 			return nil, fmt.Errorf("the directory is not empty: it holds %q", e.Name())
 		}
 	}
-	return w, nil
+	return w, w.removeTemps(entries)
+}
+
+// removeTemps removes what a writer that crashed left at the top, whose names
+// are taken anew.
+func (w *Writer) removeTemps(entries []fs.DirEntry) error {
+	for _, e := range entries {
+		if isTemp(e.Name()) {
+			if err := w.disk.Remove(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // newWriter opens and locks dir.

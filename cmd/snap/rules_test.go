@@ -235,6 +235,12 @@ var ruleCases = []struct {
 	{"database-events-off", true, at{"rds_event_subscription": {{"id": "s", "enabled": true}}}, at{"rds_event_subscription": {{"id": "s", "enabled": false}}}},
 	{"database-events-off", false, at{"rds_event_subscription": {{"id": "s", "enabled": false}}}, at{"rds_event_subscription": {{"id": "s", "enabled": true}}}},
 
+	{"volume-snapshot-public", true, at{"ec2_snapshot": {{"id": "s", "ispublic": false}}}, at{"ec2_snapshot": {{"id": "s", "ispublic": true}}}},
+	{"volume-snapshot-public", false, at{"ec2_snapshot": {{"id": "s", "ispublic": true}}}, at{"ec2_snapshot": {{"id": "s"}}}},
+	{"image-public", true, at{"ec2_image": {{"id": "i", "ispublic": false}}}, at{"ec2_image": {{"id": "i", "ispublic": true}}}},
+	{"image-public", false, at{}, at{"ec2_image": {{"id": "i", "ispublic": true}}}},
+	{"volume-unencrypted", true, at{}, at{"ec2_volume": {{"id": "v", "encrypted": false}}}},
+	{"volume-unencrypted", false, at{}, at{"ec2_volume": {{"id": "v", "encrypted": true}}}},
 	{"key-public", true, at{"kms_key": {{"id": "k", "anonymous_access": false}}}, at{"kms_key": {{"id": "k", "anonymous_access": true}}}},
 	{"key-public", false, at{"kms_key": {{"id": "k", "anonymous_access": true}}}, at{"kms_key": {{"id": "k", "anonymous_access": false}}}},
 	{"key-disabled", true, at{"kms_key": {{"id": "k", "enabled": true}}}, at{"kms_key": {{"id": "k", "enabled": false}}}},
@@ -244,6 +250,7 @@ var ruleCases = []struct {
 	{"function-public", true, at{"lambda_function": {{"id": "f"}}}, at{"lambda_function": {{"id": "f", "anonymous_access": true}}}},
 	{"function-public", false, at{}, at{"lambda_function": {{"id": "f", "anonymous_access": false}}}},
 	{"function-role", true, at{"lambda_function": {{"id": "f", "_role": "a"}}}, at{"lambda_function": {{"id": "f", "_role": "b"}}}},
+	{"function-role", false, at{}, at{"lambda_function": {{"id": "f", "_role": "b"}}}},
 	{"function-role", false, at{"lambda_function": {{"id": "f", "_role": "a", "timeout": 1}}}, at{"lambda_function": {{"id": "f", "_role": "a", "timeout": 2}}}},
 }
 
@@ -360,8 +367,19 @@ func findings(t *testing.T, old, new at) []string {
 	return out
 }
 
-// write makes a snapshot of rows of the declared tables.
+// write makes and opens a snapshot of rows of the declared tables.
 func write(t *testing.T, syncs []string, rows at) *store.Snapshot {
+	t.Helper()
+	s, err := store.Open(writeIn(t, syncs, rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// writeIn makes the snapshot and says where it is.
+func writeIn(t *testing.T, syncs []string, rows at) string {
 	t.Helper()
 	started := time.Date(2024, 5, 1, 6, 0, 0, 0, time.UTC)
 	dir := filepath.Join(t.TempDir(), "snap")
@@ -394,12 +412,7 @@ func write(t *testing.T, syncs []string, rows at) *store.Snapshot {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return dir
 }
 
 // fill makes a row of a table.

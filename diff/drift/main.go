@@ -7,8 +7,8 @@
 //
 // It exits with 1 where a change is missed or an entry not explained, and
 // lists both. A change of a kind of resource that the snapshots have no table
-// of is counted apart: give -tables what the program collects (snap ls --format
-// json prints it, or a list of names by comma) to tell those from misses.
+// of is counted apart, and listed: the tables are those in which the report's
+// summary has a row, or -tables.
 package main
 
 import (
@@ -17,13 +17,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
 )
 
 func main() {
-	tables := flag.String("tables", "", "tables that the snapshots can have, by comma; empty: those that types.go names")
+	tables := flag.String("tables", "", "tables that the snapshots can have, by comma; empty: those of the report's summary")
 	flag.Parse()
 	ok, err := run(os.Stdout, flag.Args(), *tables)
 	switch {
@@ -62,9 +63,16 @@ func run(w io.Writer, paths []string, tables string) (ok bool, err error) {
 	if !strings.HasPrefix(out.Schema, "snap-diff/") {
 		return false, fmt.Errorf("%s: no report of snap diff", paths[1])
 	}
-	var has []string
-	if tables != "" {
-		has = strings.Split(tables, ",")
+	has := strings.Split(tables, ",")
+	if tables == "" {
+		has = nil
+		for _, a := range out.Summary.Accounts {
+			for _, y := range a.Syncs {
+				for _, t := range y.Tables {
+					has = append(has, t.Table)
+				}
+			}
+		}
 	}
 	v := judge(list.Changes, out.Changes, has)
 	v.print(w, len(list.Changes), len(out.Changes))
@@ -91,7 +99,16 @@ func (c change) String() string {
 
 // report is what is read of snap diff's JSON.
 type report struct {
-	Schema  string  `json:"schema"`
+	Schema  string `json:"schema"`
+	Summary struct {
+		Accounts []struct {
+			Syncs []struct {
+				Tables []struct {
+					Table string `json:"table"`
+				} `json:"tables"`
+			} `json:"syncs"`
+		} `json:"accounts"`
+	} `json:"summary"`
 	Changes []entry `json:"changes"`
 }
 
@@ -155,6 +172,18 @@ func (e *entry) names() []string {
 	for _, r := range e.Relations {
 		add(r.Added)
 		add(r.Removed)
+	}
+	return out
+}
+
+// belongings are what belongs to whatever the entry does: its key, and the
+// addresses that it lost.
+func (e *entry) belongings() []string {
+	out := e.key()
+	for _, p := range e.Properties {
+		if s, ok := p.Old.(string); ok && net.ParseIP(s) != nil && p.New == nil {
+			out = append(out, s)
+		}
 	}
 	return out
 }
@@ -244,7 +273,7 @@ func judge(changes []change, entries []entry, has []string) verdict {
 				continue
 			}
 			found, explained[i] = true, true
-			ids[n] = append(ids[n], e.key()...)
+			ids[n] = append(ids[n], e.belongings()...)
 		}
 		if found {
 			v.found++
@@ -263,13 +292,13 @@ func judge(changes []change, entries []entry, has []string) verdict {
 			}
 			for n, c := range changes {
 				t, _ := typeOf(c)
-				if e.Account != c.Account || !slices.ContainsFunc(slices.Concat(t.tables, t.follow), func(p string) bool { return matches(p, e.Table) }) {
+				if e.Account != c.Account && !(t.across && slices.Contains(e.key(), c.ID)) || !slices.ContainsFunc(slices.Concat(t.tables, t.follow), func(p string) bool { return matches(p, e.Table) }) {
 					continue
 				}
 				names := e.names()
 				if slices.ContainsFunc(ids[n], func(id string) bool { return anySame(names, id) }) {
 					explained[i], again = true, true
-					ids[n] = append(ids[n], e.key()...)
+					ids[n] = append(ids[n], e.belongings()...)
 					break
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"snap/collect"
 	"snap/collect/aws/api"
@@ -291,6 +292,7 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 func load(ctx context.Context, profile string, q *requests) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(q.client),
+		config.WithLogger(logging.Nop{}),                                      // errors are returned
 		config.WithRetryer(func() aws.Retryer { return retry.NewStandard() }), // of what gets credentials
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
 			// Renewed before they end, not all accounts' at one moment.

@@ -1,0 +1,633 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"snap/store/kind"
+)
+
+// A server takes some 50 ms to plan a statement that it has not seen, as long
+// as for writing a thousand nodes. A table with few rows therefore has no
+// statement of its own: the few rows of all tables are written together, by
+// statements that take labels and types as values. What they need to know of
+// the graph is read beforehand in one pass over its nodes, which for a graph
+// that is not large takes less than the plans of a hundred lookups, and needs
+// no index.
+const (
+	smallRows  = 2000      // the rows of tables that share nodes
+	smallTotal = 20_000    // those of all small tables, which are held in memory
+	smallBytes = 8 << 20   // the size of their files
+	smallGraph = 3_000_000 // the nodes of the graph
+)
+
+// smallTables are the tables that are written together. All those that may
+// describe one node are, or none is.
+func (l *loader) smallTables() map[string]bool {
+	small := map[string]bool{}
+	if l.o.DryRun || !l.graph.dynamic || l.nodesBefore > smallGraph || l.o.smallRows < 0 {
+		return small
+	}
+	limit := int64(smallRows)
+	if l.o.smallRows > 0 {
+		limit = int64(l.o.smallRows)
+	}
+	rows, bytes := map[string]int64{}, map[string]int64{}
+	for _, c := range l.plan.cells {
+		for _, f := range c.Files {
+			rows[f.Table] += f.Rows
+			bytes[f.Table] += f.Size
+		}
+	}
+	var total, size int64
+	for _, group := range l.plan.groups() {
+		var r, b int64
+		for _, t := range group {
+			r += rows[t.Name]
+			b += bytes[t.Name]
+		}
+		if r > limit || total+r > smallTotal || size+b > smallBytes {
+			continue
+		}
+		total, size = total+r, size+b
+		for _, t := range group {
+			small[t.Name] = true
+		}
+	}
+	return small
+}
+
+// groups are the tables that may describe one node together.
+func (p *plan) groups() [][]*kind.Table {
+	var groups [][]*kind.Table
+	for _, t := range p.tables {
+		joined := []*kind.Table{t}
+		groups = slices.DeleteFunc(groups, func(g []*kind.Table) bool {
+			same := t.Label != "" && slices.ContainsFunc(g, func(o *kind.Table) bool {
+				return o.Label == t.Label || slices.Contains(o.Aliases, t.Label) || slices.Contains(t.Aliases, o.Label)
+			})
+			if same {
+				joined = append(joined, g...)
+			}
+			return same
+		})
+		groups = append(groups, joined)
+	}
+	return groups
+}
+
+// known is a node of the graph as far as this load needs to know it.
+type known struct {
+	element string // its element id; empty until it is created
+	labels  []string
+	values  map[string]any // of the properties by which links find nodes
+	cells   []string       // _snap_cells
+	touched bool           // by this load, or by an earlier one of the same tag
+	few     bool           // rows of small tables describe it
+	created bool           // by this load: it has only the relationships of this load
+
+	table  *TableReport   // that made it
+	p      map[string]any // what is to be written
+	set    []string       // labels to be set
+	queued bool
+}
+
+func (n *known) has(label string, by match, values []any) bool {
+	for i, k := range by.keys {
+		if n.values[k] != values[i] {
+			return false
+		}
+	}
+	return slices.Contains(n.labels, label)
+}
+
+// pool is what is known of the graph's nodes.
+type pool struct {
+	keys     []string // the properties by which nodes are found
+	elements map[string]*known
+	by       map[string][]*known
+}
+
+func (p *pool) add(n *known) {
+	for _, k := range p.keys {
+		if v := n.values[k]; v != nil {
+			at := key(k, v)
+			if !slices.Contains(p.by[at], n) {
+				p.by[at] = append(p.by[at], n)
+			}
+		}
+	}
+}
+
+// find are the nodes of a label whose properties have those values.
+func (p *pool) find(label string, by match, values []any) []*known {
+	var found []*known
+	for _, n := range p.by[key(by.keys[0], values[0])] {
+		if n.has(label, by, values) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// wanted are the values of properties by which nodes are sought.
+type wanted map[string]map[any]bool
+
+func (w wanted) add(by match, values []any) {
+	for i, k := range by.keys[:1] { // the first one finds enough
+		if w[k] == nil {
+			w[k] = map[any]bool{}
+		}
+		w[k][values[i]] = true
+	}
+}
+
+// look reads the nodes that have one of the wanted values.
+func (l *loader) look(ctx context.Context, p *pool, w wanted) error {
+	if len(w) == 0 {
+		return nil
+	}
+	params := map[string]any{}
+	var where, values []string
+	for i, k := range p.keys {
+		values = append(values, "n."+quote(k))
+		if len(w[k]) > 0 {
+			where = append(where, fmt.Sprintf("n.%s IN $k%d", quote(k), i))
+			params[field("k", i)] = slices.Collect(maps.Keys(w[k]))
+		}
+	}
+	rows, err := l.graph.read(ctx, "MATCH (n) WHERE "+strings.Join(where, " OR ")+" RETURN elementId(n), labels(n), n.lastupdated, n._snap_cells, ["+strings.Join(values, ", ")+"]", params)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if p.elements[r[0].(string)] != nil {
+			continue // as this load has left it
+		}
+		n := &known{element: r[0].(string), labels: texts(r[1]), touched: r[2] == l.tag, cells: texts(r[3]), values: map[string]any{}}
+		for i, v := range r[4].([]any) {
+			switch v.(type) {
+			case string, int64, float64, bool:
+				n.values[p.keys[i]] = v
+			}
+		}
+		p.elements[n.element] = n
+		p.add(n)
+	}
+	return nil
+}
+
+// smallRow is a row of a small table.
+type smallRow struct {
+	view    *kind.Table
+	row     kind.Row
+	cell    string
+	account string
+}
+
+var byID = match{keys: []string{"id"}}
+
+// smallNodes writes the nodes of the small tables. smallLinks completes it.
+func (l *loader) smallNodes(ctx context.Context) error {
+	l.few, l.pool = map[string][]smallRow{}, &pool{elements: map[string]*known{}, by: map[string][]*known{}}
+	keys := map[string]bool{"id": true}
+	sought := wanted{}
+	for _, t := range l.plan.tables {
+		if !l.small[t.Name] {
+			continue
+		}
+		for _, c := range claims(t) {
+			for _, on := range c.ons() {
+				for k := range on {
+					keys[k] = true
+				}
+			}
+		}
+		id, node := t.Column("id")
+		err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
+			if node = node && t.Label != ""; node {
+				if row[id] == nil {
+					return fmt.Errorf("table %s of cell %s: a row without id", t.Name, cell)
+				}
+				sought.add(byID, []any{row[id]})
+			}
+			l.few[t.Name] = append(l.few[t.Name], smallRow{view, slices.Clone(row), cell, account})
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("load table %s: %w", t.Name, err)
+		}
+	}
+	l.pool.keys = slices.Sorted(maps.Keys(keys))
+	if l.nodesBefore > 0 {
+		if err := l.look(ctx, l.pool, sought); err != nil {
+			return err
+		}
+	}
+	q := &nodeQueue{l: l}
+	for _, t := range l.plan.tables {
+		if t.Label == "" || len(l.few[t.Name]) == 0 {
+			continue
+		}
+		l.phase("nodes", t.Name)
+		if err := l.smallTable(ctx, t, q); err != nil {
+			return fmt.Errorf("load table %s: %w", t.Name, err)
+		}
+	}
+	if err := q.flush(ctx); err != nil {
+		return fmt.Errorf("load tables of few rows: %w", err)
+	}
+	return nil
+}
+
+// smallTable queues the nodes of one table. It decides what nodeStatement has
+// the server decide.
+func (l *loader) smallTable(ctx context.Context, t *kind.Table, q *nodeQueue) error {
+	report := l.table(t)
+	s := l.shape(t)
+	complete := map[string]bool{}
+	for _, cell := range s.complete {
+		complete[cell] = true
+	}
+	id, _ := t.Column("id")
+	labels := append([]string{t.Label}, t.Aliases...)
+	for _, r := range l.few[t.Name] {
+		report.Rows++
+		l.step(1)
+		p, shared, size := s.properties(l.provider(r.cell), r.view, r.row)
+		nodes := l.pool.find(t.Label, byID, []any{r.row[id]})
+		if len(nodes) == 0 {
+			nodes = []*known{{values: map[string]any{}, table: report}}
+		}
+		for _, n := range nodes {
+			described := slices.ContainsFunc(n.cells, func(c string) bool {
+				part := strings.Split(c, "/")
+				return len(part) > 3 && slices.Contains(s.describers, part[3]) && (n.touched || !complete[c])
+			})
+			if n.p == nil {
+				n.p = map[string]any{}
+			}
+			maps.Copy(n.p, p)
+			if !described {
+				maps.Copy(n.p, shared)
+			}
+			n.few = true
+			n.p["id"], n.values["id"] = r.row[id], r.row[id]
+			for _, k := range l.pool.keys {
+				if v, ok := n.p[k]; ok {
+					n.values[k] = v
+				}
+			}
+			if !n.touched {
+				n.cells = slices.DeleteFunc(slices.Clone(n.cells), func(c string) bool { return complete[c] })
+				n.touched = true
+			}
+			n.cells = union(slices.Clip(n.cells), r.cell)
+			for _, label := range labels {
+				if !slices.Contains(n.labels, label) {
+					n.labels = append(n.labels, label)
+				}
+				n.set = union(n.set, label)
+			}
+			l.pool.add(n)
+			if err := q.add(ctx, n, size+60); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nodeQueue holds nodes that are to be written.
+type nodeQueue struct {
+	l     *loader
+	nodes []*known
+	bytes int
+}
+
+func (q *nodeQueue) add(ctx context.Context, n *known, size int) error {
+	if !n.queued {
+		if len(q.nodes) >= batchRows || q.bytes+size > batchBytes && len(q.nodes) > 0 {
+			if err := q.flush(ctx); err != nil {
+				return err
+			}
+		}
+		n.queued = true
+		q.nodes = append(q.nodes, n)
+	}
+	q.bytes += size
+	return nil
+}
+
+func (q *nodeQueue) flush(ctx context.Context) error {
+	nodes := q.nodes
+	q.nodes, q.bytes = nil, 0
+	err := halving(nodes, func(nodes []*known) error { return q.l.writeNodes(ctx, nodes) })
+	for _, n := range nodes {
+		n.p, n.set, n.queued = nil, nil, false
+	}
+	return err
+}
+
+const (
+	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.p.id SET n += row.p, n:$(row.l) RETURN count(n)"
+	createFew = "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = timestamp() RETURN row.i, elementId(n)"
+	// findFew: without OPTIONAL the planner goes through all relationships of
+	// one end, which may be an account, instead of those between both.
+	findFew   = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b OPTIONAL MATCH (a)-[r]->(b) WHERE type(r) = row.t RETURN row.i, elementId(r), r.lastupdated, r._snap_cells"
+	relateFew = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p, r.firstseen = timestamp()"
+	assertFew = "UNWIND $rows AS row MATCH ()-[r]->() WHERE elementId(r) = row.e SET r += row.p"
+)
+
+// writeNodes writes nodes in one transaction. Creating one is nothing to be
+// done twice: where it is in doubt whether the transaction was committed, or
+// somebody has deleted a node meanwhile, it looks at the graph again.
+func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
+	for attempt := 1; ; attempt++ {
+		var update, create []entry
+		var fresh []*known
+		for _, n := range nodes {
+			n.p["_snap_cells"], n.p["lastupdated"] = n.cells, l.tag
+			e := entry{"e": n.element, "l": n.set, "p": n.p}
+			if n.element != "" {
+				update = append(update, e)
+				continue
+			}
+			e["i"] = len(fresh)
+			fresh = append(fresh, n)
+			create = append(create, e)
+		}
+		var all []statement
+		if len(update) > 0 {
+			all = append(all, statement{updateFew, with(nil, update)})
+		}
+		if len(create) > 0 {
+			all = append(all, statement{createFew, with(nil, create)})
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		results, _, err := l.graph.writeOnce(ctx, all)
+		if err == nil && (len(update) == 0 || results[0][0][0] == int64(len(update))) {
+			if len(create) > 0 {
+				for _, r := range results[len(results)-1] {
+					n := fresh[r[0].(int64)]
+					n.element, n.created = r[1].(string), true
+					l.pool.elements[n.element] = n
+					n.table.NodesCreated++
+				}
+			}
+			return nil
+		}
+		if attempt == 5 && err == nil {
+			return fmt.Errorf("nodes are deleted while they are written: end what else writes to the graph, then load again")
+		}
+		if err != nil && (attempt == 5 || !again(err)) {
+			return l.graph.explain(err)
+		}
+		if err := l.recall(ctx, nodes); err != nil {
+			return err
+		}
+	}
+}
+
+// recall looks again at which of the nodes the graph has.
+func (l *loader) recall(ctx context.Context, nodes []*known) error {
+	sought := wanted{}
+	for _, n := range nodes {
+		sought.add(byID, []any{n.values["id"]})
+	}
+	now := &pool{keys: []string{"id"}, elements: map[string]*known{}, by: map[string][]*known{}}
+	if err := l.look(ctx, now, sought); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if now.elements[n.element] != nil {
+			continue
+		}
+		delete(l.pool.elements, n.element)
+		n.element = ""
+		for _, found := range now.find(n.labels[0], byID, []any{n.values["id"]}) {
+			if l.pool.elements[found.element] == nil {
+				n.element = found.element
+				l.pool.elements[n.element] = n
+				break
+			}
+		}
+		if n.table == nil {
+			n.table = &TableReport{} // it was there, so it is not counted
+		}
+	}
+	return nil
+}
+
+// fewLink is a relationship that rows of small tables assert.
+type fewLink struct {
+	a, b  *known
+	typ   string
+	cells []string       // that assert it
+	p     map[string]any // its properties
+	edge  edge
+	found []foundLink // in the graph, one unless another program wrote more
+	size  int
+}
+
+type foundLink struct {
+	element string
+	cells   []string
+	touched bool // by this load, or by an earlier one of the same tag
+}
+
+// smallLinks writes the relationships that the rows of small tables assert.
+func (l *loader) smallLinks(ctx context.Context) error {
+	type end struct {
+		label  string
+		by     match
+		values []any
+	}
+	type pending struct {
+		from, to end
+		claim    claim
+		report   *TableReport
+		row      smallRow
+		props    []property
+	}
+	var all []pending
+	sought := wanted{}
+	for _, t := range l.plan.tables {
+		if len(l.few[t.Name]) == 0 {
+			continue
+		}
+		report := l.table(t)
+		id, _ := t.Column("id")
+		for _, c := range claims(t) {
+			var near, far match
+			var props []property
+			if b := c.table.Between; b != nil {
+				near, far, props = newMatch(t, b.From.On), newMatch(t, b.To.On), newProperties(t, b.Props)
+			} else {
+				far, props = newMatch(t, c.link.On), newProperties(t, c.link.Props)
+			}
+			for _, r := range l.few[t.Name] {
+				unknown := r.view.UnknownColumns(r.row)
+				others, known := far.values(r.view, r.row, r.account, unknown)
+				var own [][]any
+				if c.table.Between != nil {
+					var too bool
+					own, too = near.values(r.view, r.row, r.account, unknown)
+					known = known && too
+				} else {
+					near, own = byID, [][]any{{r.row[id]}}
+				}
+				if !known {
+					l.plan.doubts(c.edge(), r.cell)
+					continue
+				}
+				for _, a := range own {
+					for _, b := range others {
+						p := pending{claim: c, report: report, row: r, props: props}
+						switch {
+						case c.table.Between != nil:
+							p.from, p.to = end{c.table.Between.From.Label, near, a}, end{c.table.Between.To.Label, far, b}
+						case c.link.To != "":
+							p.from, p.to = end{t.Label, near, a}, end{c.link.To, far, b}
+						default:
+							p.from, p.to = end{c.link.From, far, b}, end{t.Label, near, a}
+						}
+						sought.add(far, b)
+						if c.table.Between != nil {
+							sought.add(near, a)
+						}
+						all = append(all, p)
+					}
+				}
+			}
+		}
+		if t.Label == "" {
+			report.Rows += int64(len(l.few[t.Name]))
+		}
+		if len(claims(t)) > 0 {
+			l.step(int64(len(l.few[t.Name])))
+		}
+	}
+	l.few = nil
+	if err := l.look(ctx, l.pool, sought); err != nil {
+		return err
+	}
+	var links []*fewLink
+	at := map[string]*fewLink{}
+	for _, p := range all {
+		e := p.claim.edge()
+		for _, a := range l.pool.find(p.from.label, p.from.by, p.from.values) {
+			for _, b := range l.pool.find(p.to.label, p.to.by, p.to.values) {
+				name := a.element + e.typ + b.element
+				n := at[name]
+				if n == nil {
+					n = &fewLink{a: a, b: b, typ: e.typ, edge: e, p: map[string]any{}, size: 300}
+					at[name] = n
+					links = append(links, n)
+				}
+				n.size += take(n.p, p.props, p.row.view, p.row.row, p.row.view.UnknownColumns(p.row.row))
+				if p.claim.table.Between != nil {
+					n.p["_sub_resource_label"], n.p["_sub_resource_id"] = accountLabel, p.row.account
+				}
+				n.cells = union(n.cells, p.row.cell)
+				p.report.Links++
+			}
+		}
+	}
+	complete := map[edge]map[string]bool{}
+	for _, n := range links {
+		if complete[n.edge] == nil {
+			complete[n.edge] = map[string]bool{}
+			for _, cell := range l.plan.complete(l.plan.ofClaims(l.plan.asserting(n.edge)), nil) {
+				complete[n.edge][cell] = true
+			}
+		}
+	}
+	for len(links) > 0 {
+		n, size := 1, links[0].size
+		for n < len(links) && n < batchRows && size+links[n].size <= batchBytes {
+			size += links[n].size
+			n++
+		}
+		err := halving(links[:n], func(part []*fewLink) error { return l.writeLinks(ctx, part, complete) })
+		if err != nil {
+			return err
+		}
+		links = links[n:]
+	}
+	return nil
+}
+
+// writeLinks writes relationships in one transaction, as writeNodes does nodes.
+func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[edge]map[string]bool) error {
+	for attempt := 1; ; attempt++ {
+		var old []*fewLink
+		var find []entry
+		for _, n := range links {
+			n.found = nil
+			if isNew := n.a.few && n.b.few && (n.a.created || n.b.created); !isNew || attempt > 1 {
+				find = append(find, entry{"i": len(old), "a": n.a.element, "b": n.b.element, "t": n.typ})
+				old = append(old, n)
+			}
+		}
+		if len(find) > 0 {
+			rows, err := l.graph.read(ctx, findFew, with(nil, find))
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				if r[1] == nil {
+					continue
+				}
+				n := old[r[0].(int64)]
+				n.found = append(n.found, foundLink{r[1].(string), texts(r[3]), r[2] == l.tag})
+			}
+		}
+		var create, update []entry
+		for _, n := range links {
+			n.p["lastupdated"] = l.tag
+			if len(n.found) == 0 {
+				n.p["_snap_cells"] = n.cells
+				create = append(create, entry{"a": n.a.element, "b": n.b.element, "t": n.typ, "p": n.p})
+			}
+			for _, f := range n.found {
+				cells := slices.Clip(f.cells)
+				if !f.touched {
+					cells = slices.DeleteFunc(slices.Clone(cells), func(c string) bool { return complete[n.edge][c] })
+				}
+				for _, c := range n.cells {
+					cells = union(cells, c)
+				}
+				p := maps.Clone(n.p)
+				p["_snap_cells"] = cells
+				update = append(update, entry{"e": f.element, "p": p})
+			}
+		}
+		var all []statement
+		if len(update) > 0 {
+			all = append(all, statement{assertFew, with(nil, update)})
+		}
+		if len(create) > 0 {
+			all = append(all, statement{relateFew, with(nil, create)})
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		if _, _, err := l.graph.writeOnce(ctx, all); err == nil || attempt == 5 || !again(err) {
+			return l.graph.explain(err)
+		}
+	}
+}
+
+// ons are the pairs by which the ends of a claim are found.
+func (c claim) ons() []kind.On {
+	if b := c.table.Between; b != nil {
+		return []kind.On{b.From.On, b.To.On}
+	}
+	return []kind.On{c.link.On}
+}
