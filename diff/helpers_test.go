@@ -3,6 +3,7 @@ package diff
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -245,3 +246,29 @@ func expect(t testing.TB, got, want string) {
 }
 
 func day(n int) time.Time { return time.Date(2024, 4, n, 12, 0, 0, 0, time.UTC) }
+
+// exampleRules rank something of every sort in the example.
+var exampleRules = []Rule{
+	{Name: "stopped", Text: "A host stopped", Severity: Critical, Tables: []string{"host"}, Change: Turns, Where: []Test{is("state", "stopped")}},
+	{Name: "grant", Text: "There is a new grant", Severity: Medium, Tables: []string{"grant"}, Change: Appears},
+}
+
+// manyChanges are two snapshots with n changes of hosts.
+func manyChanges(t testing.TB, n int) (old, new *store.Snapshot) {
+	t.Helper()
+	var before, after []host
+	for i := range n {
+		h := with(base(fmt.Sprintf("i-%08x", i*2654435761%(1<<32))), func(h *host) { h.Name = p(fmt.Sprintf("web-%d", i)) })
+		if i%5 != 0 {
+			before = append(before, h)
+		}
+		if i%5 == 1 {
+			continue
+		}
+		after = append(after, with(h, func(h *host) {
+			h.State, h.Groups = p([]string{"stopped", "terminated", "running 2"}[i%3]), []string{"sg-1", fmt.Sprintf("sg-%d", i%50)}
+			h.Policy = p(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::bucket-%d/*"}]}`, i))
+		}))
+	}
+	return snap(t, hostCell(rowsOf(hosts, before...))), snap(t, hostCell(rowsOf(hosts, after...)))
+}

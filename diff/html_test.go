@@ -7,7 +7,6 @@ package diff
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,12 +78,6 @@ func data(t testing.TB, dom, name string) int {
 	return n
 }
 
-// exampleRules rank something of every sort in the example.
-var exampleRules = []Rule{
-	{Name: "stopped", Text: "A host stopped", Severity: Critical, Tables: []string{"host"}, Change: Turns, Where: []Test{is("state", "stopped")}},
-	{Name: "grant", Text: "There is a new grant", Severity: Medium, Tables: []string{"grant"}, Change: Appears},
-}
-
 func TestHTML(t *testing.T) {
 	old, new := example(t)
 	page := writePage(t, old, new, Options{Rules: exampleRules})
@@ -145,26 +138,6 @@ func TestHTMLIsInert(t *testing.T) {
 	if !strings.Contains(string(source), "default-src 'none'") {
 		t.Error("no content security policy")
 	}
-}
-
-// manyChanges are two snapshots with n changes of hosts.
-func manyChanges(t testing.TB, n int) (old, new *store.Snapshot) {
-	t.Helper()
-	var before, after []host
-	for i := range n {
-		h := with(base(fmt.Sprintf("i-%08x", i*2654435761%(1<<32))), func(h *host) { h.Name = p(fmt.Sprintf("web-%d", i)) })
-		if i%5 != 0 {
-			before = append(before, h)
-		}
-		if i%5 == 1 {
-			continue
-		}
-		after = append(after, with(h, func(h *host) {
-			h.State, h.Groups = p([]string{"stopped", "terminated", "running 2"}[i%3]), []string{"sg-1", fmt.Sprintf("sg-%d", i%50)}
-			h.Policy = p(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::bucket-%d/*"}]}`, i))
-		}))
-	}
-	return snap(t, hostCell(rowsOf(hosts, before...))), snap(t, hostCell(rowsOf(hosts, after...)))
 }
 
 // The page stays quick on ten thousand changes: it is read and drawn in well

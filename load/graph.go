@@ -189,6 +189,14 @@ func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][
 // read runs one statement that changes nothing; the server would refuse one
 // that does.
 func (g *Graph) read(ctx context.Context, cypher string, params map[string]any) (rows [][]any, err error) {
+	for attempt := 1; ; attempt++ {
+		if rows, err = g.readOnce(ctx, cypher, params); err == nil || attempt == 5 || !again(err) {
+			return rows, g.explain(err)
+		}
+	}
+}
+
+func (g *Graph) readOnce(ctx context.Context, cypher string, params map[string]any) (rows [][]any, err error) {
 	session := g.session(ctx, neo4j.AccessModeRead)
 	defer func() {
 		if closed := session.Close(ctx); err == nil {
@@ -204,7 +212,7 @@ func (g *Graph) read(ctx context.Context, cypher string, params map[string]any) 
 		rows = values(all)
 		return nil, err
 	})
-	return rows, g.explain(err)
+	return rows, err
 }
 
 // stream gives every row of a statement that changes nothing to take, which

@@ -150,8 +150,8 @@ func (l *loader) run(ctx context.Context) error {
 			return fmt.Errorf("load relationships of table %s: %w", t.Name, err)
 		}
 	}
+	l.phase("cleanup", "")
 	if !l.o.NoCleanup && l.nodesBefore > 0 {
-		l.phase("cleanup", "")
 		if err := l.clean(ctx); err != nil {
 			return err
 		}

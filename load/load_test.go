@@ -114,7 +114,7 @@ func declared() *kind.Registry {
 	r.Register(&kind.Sync{Name: "account", Global: true, Tables: []*kind.Table{accounts.Table}})
 	r.Register(&kind.Sync{Name: "net", Tables: []*kind.Table{ranges.Table, subnets.Table, vpcs.Table}})
 	r.Register(&kind.Sync{Name: "ec2:vm", Tables: []*kind.Table{vms.Table, stubs.Table}})
-	r.Register(&kind.Sync{Name: "iam", Global: true, Tables: []*kind.Table{policies.Table, roles.Table, trusts.Table}})
+	r.Register(&kind.Sync{Name: "iam", Global: true, Synced: "AWSPrincipal", Tables: []*kind.Table{policies.Table, roles.Table, trusts.Table}})
 	return r
 }
 

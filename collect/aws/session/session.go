@@ -179,6 +179,8 @@ func Discover(ctx context.Context, o Options) (*Estate, error) {
 		switch {
 		case r.err != nil:
 			e.Unresolved = append(e.Unresolved, store.Unresolved{Profile: profileName(profiles[i]), Error: explain(r.err)})
+		case len(o.Again) > 0 && !slices.ContainsFunc(o.Again, func(a store.Account) bool { return a.ID == r.ID }):
+			e.Unresolved = append(e.Unresolved, store.Unresolved{Profile: profileName(profiles[i]), Error: "it leads to account " + r.ID + ", which is not of this collection"})
 		case byAccount[r.ID] != nil:
 			first := byAccount[r.ID]
 			first.Profiles = append(first.Profiles, profileName(profiles[i]))
@@ -265,8 +267,16 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 	if err != nil {
 		return nil, err
 	}
+	account := "" // once it is known, the profile must go on leading to it
 	c := &credentials{current: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
 		again, err := load(ctx, profile, q)
+		if err != nil || account == "" {
+			return again.Credentials, err
+		}
+		who, err := sts.NewFromConfig(again).GetCallerIdentity(ctx, nil)
+		if err == nil && aws.ToString(who.Account) != account {
+			err = fmt.Errorf("profile %s leads to account %s by now", profileName(profile), aws.ToString(who.Account))
+		}
 		return again.Credentials, err
 	}}
 	cfg.Credentials = c
@@ -274,6 +284,7 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 	if err != nil {
 		return nil, err
 	}
+	account = aws.ToString(identity.Account)
 	partition := "aws"
 	if who, err := arn.Parse(aws.ToString(identity.Arn)); err == nil {
 		partition = who.Partition
