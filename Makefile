@@ -51,6 +51,8 @@ test-duckdb:
 	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && python3 -m venv "$$venv" && "$$venv/bin/pip" install --quiet duckdb && \
 	SNAP_TEST_PYTHON="$$venv/bin/python" $(GO) test -tags duckdb ./store -count=1 -run '^TestDuckDB$$' -v
 
+bench-store:
+	$(GO) test -tags bench ./store -count=1 -timeout 60m -run '^TestBench' -v
 
 # make bench-collect  the collection at 50 ms a call, as recorded and for 100 accounts × 17 regions
 .PHONY: bench-collect

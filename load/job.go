@@ -68,7 +68,11 @@ func (l *loader) runJob(ctx context.Context, j Job, account string) error {
 		params["account"] = account
 	}
 	var all []statement
-	for _, cypher := range slices.Concat(j.Reset, j.Set) {
+	reset := j.Reset
+	if l.nodesBefore == 0 {
+		reset = nil // there is nothing to forget
+	}
+	for _, cypher := range slices.Concat(reset, j.Set) {
 		all = append(all, statement{cypher, params})
 	}
 	_, _, err := l.graph.write(ctx, all...)

@@ -22,6 +22,8 @@ type Options struct {
 	Registry *kind.Registry // what the snapshot's tables become
 	Jobs     []Job          // the analysis, in order
 
+	Permissions []Permission // which permissions of principals become relationships, after the analysis
+
 	Tag       int64   // the update tag, Unix seconds; 0 is the snapshot's own
 	Force     bool    // load although the graph holds a newer load of an account
 	DryRun    bool    // write nothing, report what would be written and deleted
@@ -157,6 +159,9 @@ func (l *loader) run(ctx context.Context) error {
 		}
 	}
 	if err := l.analyse(ctx); err != nil {
+		return err
+	}
+	if err := l.permissions(ctx); err != nil {
 		return err
 	}
 	return l.finish(ctx)

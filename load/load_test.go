@@ -837,7 +837,7 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, g, "MATCH (:AWSAccount)-[:RESOURCE]->(s:Subnet)-[:MEMBER_OF]->(v:Vpc) RETURN count(s), v.since.epochSeconds", fmt.Sprintf("[%d,1]", n))
-	if r.Snapshot != snap.ID || last.Done != last.Total || last.Total != 2*n+2 {
+	if r.Snapshot != snap.ID || last.Done != last.Total || last.Total != 2*n+3 {
 		t.Errorf("snapshot %s, progress %+v", r.Snapshot, last)
 	}
 	if _, err := json.Marshal(r); err != nil {

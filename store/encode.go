@@ -67,6 +67,14 @@ func (m Manifest) encode() ([]byte, error) {
 // decodeManifest reads and checks a manifest. The version comes first: of a
 // newer format nothing else is known.
 func decodeManifest(b []byte) (Manifest, error) {
+	at := len(b) - len(sumStart) - 64 - len(sumEnd)
+	ends := at >= 0 && bytes.HasPrefix(b[at:], []byte(sumStart)) && bytes.HasSuffix(b, []byte(sumEnd))
+	sum := make(chan string, 1)
+	go func() { // both take long for a large manifest
+		if ends {
+			sum <- hexSHA256(b[:at])
+		}
+	}()
 	var m Manifest
 	whole := json.Unmarshal(b, &m)
 	version := struct {
@@ -82,11 +90,10 @@ func decodeManifest(b []byte) (Manifest, error) {
 	if err := checkVersion(version.Format, version.MinReader, version.Program); err != nil {
 		return Manifest{}, err
 	}
-	at := len(b) - len(sumStart) - 64 - len(sumEnd)
-	if at < 0 || !bytes.HasPrefix(b[at:], []byte(sumStart)) || !bytes.HasSuffix(b, []byte(sumEnd)) {
+	if !ends {
 		return m, damaged(manifestFile, "does not end with its checksum")
 	}
-	if want := hexSHA256(b[:at]); string(b[at+len(sumStart):len(b)-len(sumEnd)]) != want {
+	if string(b[at+len(sumStart):len(b)-len(sumEnd)]) != <-sum {
 		return m, damaged(manifestFile, "its checksum is not that of its content")
 	}
 	if whole != nil {

@@ -20,7 +20,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/parquet-go/parquet-go"
-	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"snap/store/kind"
 )
@@ -142,11 +142,11 @@ func openSource(path string, o OpenOptions) (source, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		d, err := openRooted(path)
+		root, err := os.OpenRoot(path)
 		if err != nil {
 			return nil, err
 		}
-		return directory{d}, nil
+		return directory{rooted{root}}, nil
 	case info.Mode().IsRegular():
 		if whole, ok := strings.CutSuffix(path, partName("", 1)); ok {
 			return openParts(whole, o.Identities)
@@ -209,14 +209,19 @@ func readSmall(from opener, name string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > most {
+	if info.Size() > most {
 		return nil, damaged(name, "more than %d bytes", most)
 	}
-	return b, nil
+	b := make([]byte, info.Size())
+	n, err := io.ReadFull(f, b)
+	if isEnd(err) { // it is being replaced; what it is then will tell
+		err = nil
+	}
+	return b[:n], err
 }
 
 // Signature is the signature that came with the snapshot, of which nothing is
@@ -262,7 +267,7 @@ func (s *Snapshot) Cell(id CellID) (Cell, bool) {
 }
 
 // directory is a snapshot as a directory.
-type directory struct{ disk }
+type directory struct{ rooted }
 
 func (directory) lay(*Manifest) {}
 
@@ -291,18 +296,26 @@ func (d directory) structure(m *Manifest) []error {
 		defer mu.Unlock()
 		errs = append(errs, err)
 	}
-	var walkers errgroup.Group // there may be a directory for each of very many cells
-	walkers.SetLimit(runtime.GOMAXPROCS(0))
-	var look func(dir string, entries []fs.DirEntry)
-	walk := func(dir string) {
-		entries, err := d.List(dir)
+	// There may be a directory for each of very many cells.
+	places := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0) - 1))
+	var look func(at *os.Root, dir string, entries []fs.DirEntry)
+	walk := func(at *os.Root, dir string) {
+		sub, err := at.OpenRoot(path.Base(dir)) // from the top it would be a step for each level
 		if err != nil {
 			wrong(err)
 			return
 		}
-		look(dir, entries)
+		defer sub.Close()
+		entries, err := rooted{sub}.List(".")
+		if err != nil {
+			wrong(err)
+			return
+		}
+		look(sub, dir, entries)
 	}
-	look = func(dir string, entries []fs.DirEntry) {
+	look = func(at *os.Root, dir string, entries []fs.DirEntry) {
+		var under sync.WaitGroup // at stays open until they are done
+		defer under.Wait()
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
 			size, wanted := sizes[name]
@@ -310,8 +323,10 @@ func (d directory) structure(m *Manifest) []error {
 			case e.IsDir():
 				if !dirs[name] && !(underway && isOurs(name, e)) {
 					wrong(damaged(name, "does not belong to the snapshot"))
-				} else if !walkers.TryGo(func() error { walk(name); return nil }) {
-					walk(name)
+				} else if !places.TryAcquire(1) {
+					walk(at, name)
+				} else {
+					under.Go(func() { defer places.Release(1); walk(at, name) })
 				}
 			case !e.Type().IsRegular():
 				wrong(damaged(name, "neither a regular file nor a directory"))
@@ -333,10 +348,7 @@ func (d directory) structure(m *Manifest) []error {
 			}
 		}
 	}
-	look(".", entries)
-	if err := walkers.Wait(); err != nil {
-		return []error{err}
-	}
+	look(d.Root, ".", entries)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	for _, c := range m.Cells {
 		for _, f := range c.Files {

@@ -14,13 +14,14 @@ import (
 )
 
 func schemaCommand() *command {
-	var format string
+	var format, root string
 	return &command{
 		name: "schema", args: "[TABLE…]", short: "say what tables and columns there are and what they mean",
 		long: `Prints the tables that this program collects, or the columns of the given ones: type,
 what they are for, and what node and relationships a row becomes.`,
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&format, "format", "text", "text or json (the declarations)")
+			f.StringVar(&format, "format", "text", "text, json (the declarations), or what tells a query engine: duckdb, athena, spark or trino")
+			f.StringVar(&root, "location", "snap", "for query engines: where the snapshot is, such as s3://bucket/snap")
 		},
 		run: func(_ context.Context, args []string, out *terminal) error {
 			tables := registry().Tables()
@@ -40,8 +41,15 @@ what they are for, and what node and relationships a row becomes.`,
 				encoder.SetEscapeHTML(false)
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(tables)
+			case format == "duckdb" || engines[format].around != nil:
+				for _, t := range tables {
+					if err := writeSQL(out.out, format, t, root); err != nil {
+						return err
+					}
+				}
+				return nil
 			case format != "text":
-				return usage("--format is %q: use text or json", format)
+				return usage("--format is %q: use text, json, duckdb, athena, spark or trino", format)
 			case len(args) == 0:
 				listSchemas(out, tables)
 			}
