@@ -58,12 +58,12 @@ func Markdown(w io.Writer, c *Comparison) error {
 			}
 			fmt.Fprintf(out, "\n<details><summary>%s: %s</summary>\n\n", title, count(entries[g], "entry", "entries"))
 		}
-		out.WriteString(body)
+		fmt.Fprint(out, body)
 		if cut > 0 {
 			fmt.Fprintf(out, "\n%s not shown here; `--format html` and `--format json` have all.\n", count(cut, "entry is", "entries are"))
 		}
 		if g == groups-1 {
-			out.WriteString("\n</details>\n")
+			fmt.Fprint(out, "\n</details>\n")
 		}
 	}
 	return out.Flush()
@@ -105,7 +105,7 @@ func (m *markdown) summary(out *bufio.Writer, s *Summary) {
 		fmt.Fprintf(out, "%s ignored, as asked.\n", count(s.Ignored, "difference is", "differences are"))
 	}
 	if s.Total.entries() > 0 {
-		out.WriteString("\n| Account | Table | Added | Removed | Changed | Unknown |\n|---|---|--:|--:|--:|--:|\n")
+		fmt.Fprint(out, "\n| Account | Table | Added | Removed | Changed | Unknown |\n|---|---|--:|--:|--:|--:|\n")
 		rows := 0
 		for _, a := range s.Accounts {
 			for _, y := range a.Syncs {

@@ -25,14 +25,6 @@ const (
 // benchRun is what a child does for the benchmarks; nil where they are not built.
 var benchRun func(dir, what string, cells int) error
 
-// benchChild is a child that runs it.
-func benchChild(dir, what string, cells int) *exec.Cmd {
-	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", childBench, what, cells, dir))
-	c.Stderr = os.Stderr
-	return c
-}
-
 func TestMain(m *testing.M) {
 	if bench := os.Getenv(childBench); bench != "" {
 		var what, dir string

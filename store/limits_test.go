@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"syscall"
@@ -312,4 +313,12 @@ func init() {
 		_, err = w.Commit(tables, first)
 		return err
 	}
+}
+
+// benchChild is a child that runs it.
+func benchChild(dir, what string, cells int) *exec.Cmd {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", childBench, what, cells, dir))
+	c.Stderr = os.Stderr
+	return c
 }

@@ -92,7 +92,8 @@ func runNames(dir string) ([]Run, error) {
 // resolve finds the run that DIR@latest or DIR@previous means; other paths, and
 // what really has such a name, it leaves as they are.
 func resolve(path string) (string, error) {
-	dir, back := path, 0
+	var dir string
+	back := 0
 	if d, ok := strings.CutSuffix(path, latestRun); ok {
 		dir = d
 	} else if d, ok := strings.CutSuffix(path, previousRun); ok {
