@@ -5,7 +5,7 @@ import "slices"
 // Analysis is Cartography's analysis of what this program collects, in the
 // order in which it must run. The jobs have its names and write what it writes,
 // so that either program may follow the other on a graph.
-var Analysis = slices.Concat(exposureJobs, ec2Jobs, iamJobs)
+var Analysis = slices.Concat(organizationJobs, exposureJobs, ec2Jobs, iamJobs)
 
 // How the exposure jobs find the way in. They start from the account's own
 // nodes and ask each security group once whether a rule of it is open to the

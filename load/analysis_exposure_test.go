@@ -171,7 +171,7 @@ func analyseWith(t *testing.T, g *Graph, jobs []Job, states map[string]store.Sta
 			seen[sync] = true
 		}
 	}
-	l := &loader{graph: g, o: Options{Jobs: jobs}, tag: 7, plan: newPlan(&kind.Registry{}, m), report: &Report{}}
+	l := &loader{nodesBefore: 1, graph: g, o: Options{Jobs: jobs}, tag: 7, plan: newPlan(&kind.Registry{}, m), report: &Report{}}
 	if err := l.analyse(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func rowsOf(t *testing.T, g *Graph, query string) string {
 func TestAnalysis(t *testing.T) {
 	g, fill := analysisGraph(t)
 	ran := map[string]bool{}
-	for _, c := range slices.Concat(analysisCases, ec2Cases, assumeRoleCases) {
+	for _, c := range slices.Concat(analysisCases, ec2Cases, assumeRoleCases, organizationCases) {
 		t.Run(c.name, func(t *testing.T) {
 			var jobs []Job
 			for _, j := range Analysis {
@@ -231,7 +231,7 @@ func TestAnalysisOfIncompleteInput(t *testing.T) {
 	g, fill := analysisGraph(t)
 	const all = `MATCH (n) OPTIONAL MATCH (n)-[l]->(o)
 		RETURN labels(n), properties(n), type(l), properties(l), o.id ORDER BY n.id, type(l), o.id`
-	graph := world + ec2World + assumeRoleWorld + `
+	graph := world + ec2World + assumeRoleWorld + organizationWorld + `
 		CREATE (a)-[:RESOURCE]->(old:AWSEC2Instance {id: 'old', exposed_internet: true, exposed_internet_type: ['elb']})-[:ASSUMES {lastupdated: 1}]->(role:AWSRole {id: 'role'}), (old)-[:STS_ASSUMEROLE_ALLOW {lastupdated: 1}]->(role)
 		CREATE (a)-[:RESOURCE]->(new:AWSEC2Instance {id: 'new', publicipaddress: '1.2.3.4'})-[:MEMBER_OF_EC2_SECURITY_GROUP]->(all)
 		CREATE (new)-[:INSTANCE_PROFILE]->(:AWSInstanceProfile {id: 'profile'})-[:ASSOCIATED_WITH]->(role)
@@ -252,6 +252,7 @@ func TestAnalysisOfIncompleteInput(t *testing.T) {
 		"aws_ec2_keypair_analysis_properties":           {"ec2:keypair"},
 		"aws_ec2_keypair_analysis_matching_fingerprint": {"ec2:keypair"},
 		"aws_sts_assumerole_allow":                      {"iam"},
+		"aws_account_organization_metadata":             {"organization"},
 	}
 	for _, j := range Analysis {
 		if reads[j.Name] == nil {

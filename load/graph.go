@@ -113,7 +113,10 @@ func (g *Graph) session(ctx context.Context, mode neo4j.AccessMode) neo4j.Sessio
 }
 
 // counts are what statements changed.
-type counts struct{ nodesCreated, nodesDeleted, linksCreated, linksDeleted int64 }
+type counts struct {
+	nodesCreated, nodesDeleted, linksCreated, linksDeleted int64
+	changed                                                bool // anything
+}
 
 // statement is Cypher, whose text never holds a value, and its parameters.
 type statement struct {
@@ -176,6 +179,7 @@ func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][
 			}
 			rows = append(rows, values(all))
 			c := summary.Counters()
+			n.changed = n.changed || c.ContainsUpdates() || c.ContainsSystemUpdates()
 			n.nodesCreated += int64(c.NodesCreated())
 			n.nodesDeleted += int64(c.NodesDeleted())
 			n.linksCreated += int64(c.RelationshipsCreated())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"snap/store"
 )
@@ -49,9 +50,11 @@ func (l *loader) analyse(ctx context.Context) error {
 			r.Cell, r.State = l.plan.hinders(j, account)
 			if r.Cell == "" {
 				r.Ran = true
+				started := time.Now()
 				if err := l.runJob(ctx, j, account); err != nil {
 					return fmt.Errorf("analysis %s: %w", j.Name, err)
 				}
+				r.Seconds = time.Since(started).Seconds()
 			}
 			l.report.Analysis = append(l.report.Analysis, r)
 		}

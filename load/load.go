@@ -10,6 +10,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,10 @@ type Options struct {
 	Jobs     []Job          // the analysis, in order
 
 	Permissions []Permission // which permissions of principals become relationships, after the analysis
+	UserJobs    []UserJob    // the user's own analysis, after all else
+
+	Accounts []string // load only these accounts of the snapshot; empty: all
+	Syncs    []string // load only these syncs, and "account", which everything belongs to; empty: all
 
 	Tag       int64   // the update tag, Unix seconds; 0 is the snapshot's own
 	Force     bool    // load although the graph holds a newer load of an account
@@ -86,6 +92,10 @@ func Load(ctx context.Context, g *Graph, snap *store.Snapshot, o Options) (*Repo
 
 func load(ctx context.Context, g *Graph, m *store.Manifest, id string, s source, o Options) (*Report, error) {
 	started := time.Now()
+	m, err := selected(m, o.Accounts, o.Syncs)
+	if err != nil {
+		return nil, err
+	}
 	l := &loader{graph: g, source: s, o: o, tag: o.Tag, plan: newPlan(o.Registry, m), dry: newDry(), tables: map[string]int{}}
 	if l.tag == 0 {
 		l.tag = m.Tag()
@@ -95,12 +105,40 @@ func load(ctx context.Context, g *Graph, m *store.Manifest, id string, s source,
 		l.tables[t.Name] = i
 		l.report.Tables = append(l.report.Tables, TableReport{Table: t.Name, Label: t.Label, Sync: t.Sync})
 	}
-	err := l.run(ctx)
+	err = l.run(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err() // the driver says so in its own words
 	}
 	l.report.Seconds = time.Since(started).Seconds()
 	return l.report, err
+}
+
+// selected is the manifest of the chosen accounts and syncs: to the load, the
+// snapshot lacks the other cells.
+func selected(m *store.Manifest, accounts, syncs []string) (*store.Manifest, error) {
+	if len(accounts)+len(syncs) == 0 {
+		return m, nil
+	}
+	hasAccounts, hasSyncs := map[string]bool{}, map[string]bool{}
+	part := *m
+	part.Cells = nil
+	for _, c := range m.Cells {
+		hasAccounts[c.Account], hasSyncs[c.Sync] = true, true
+		if (len(accounts) == 0 || slices.Contains(accounts, c.Account)) && (len(syncs) == 0 || c.Sync == "account" || slices.Contains(syncs, c.Sync)) {
+			part.Cells = append(part.Cells, c)
+		}
+	}
+	for _, a := range accounts {
+		if !hasAccounts[a] {
+			return nil, fmt.Errorf("the snapshot has no account %s; it has %s", a, strings.Join(slices.Sorted(maps.Keys(hasAccounts)), ", "))
+		}
+	}
+	for _, s := range syncs {
+		if !hasSyncs[s] {
+			return nil, fmt.Errorf("the snapshot has no sync %s; it has %s", s, strings.Join(slices.Sorted(maps.Keys(hasSyncs)), ", "))
+		}
+	}
+	return &part, nil
 }
 
 func (l *loader) run(ctx context.Context) error {
@@ -125,32 +163,40 @@ func (l *loader) run(ctx context.Context) error {
 	}
 	l.count()
 	if len(l.small) > 0 {
+		since := time.Now()
 		if err := l.smallNodes(ctx); err != nil {
 			return err
 		}
+		l.share(since)
 	}
 	for _, t := range l.plan.tables {
 		if t.Label != "" && !l.small[t.Name] {
 			l.phase("nodes", t.Name)
+			since := time.Now()
 			if err := l.nodes(ctx, t); err != nil {
 				return fmt.Errorf("load table %s: %w", t.Name, err)
 			}
+			l.table(t).Seconds += time.Since(since).Seconds()
 		}
 	}
 	if len(l.small) > 0 {
 		l.phase("links", "")
+		since := time.Now()
 		if err := l.smallLinks(ctx); err != nil {
 			return fmt.Errorf("load relationships of tables of few rows: %w", err)
 		}
+		l.share(since)
 	}
 	for _, t := range l.plan.tables {
 		if l.small[t.Name] {
 			continue
 		}
 		l.phase("links", t.Name)
+		since := time.Now()
 		if err := l.links(ctx, t); err != nil {
 			return fmt.Errorf("load relationships of table %s: %w", t.Name, err)
 		}
+		l.table(t).Seconds += time.Since(since).Seconds()
 	}
 	l.phase("cleanup", "")
 	if !l.o.NoCleanup && l.nodesBefore > 0 {
@@ -164,7 +210,10 @@ func (l *loader) run(ctx context.Context) error {
 	if err := l.permissions(ctx); err != nil {
 		return err
 	}
-	return l.finish(ctx)
+	if err := l.finish(ctx); err != nil {
+		return err
+	}
+	return l.userJobs(ctx)
 }
 
 // metadata is the id of Cartography's node that says when an account was
@@ -234,6 +283,22 @@ func (l *loader) stamp(ctx context.Context, property string, labels func(account
 
 // table is a table's part of the report.
 func (l *loader) table(t *kind.Table) *TableReport { return &l.report.Tables[l.tables[t.Name]] }
+
+// share divides the time since then among the small tables, by their rows.
+func (l *loader) share(since time.Time) {
+	rows, all := map[string]int64{}, int64(0)
+	for _, c := range l.plan.cells {
+		for _, f := range c.Files {
+			if l.small[f.Table] {
+				rows[f.Table] += f.Rows
+				all += f.Rows
+			}
+		}
+	}
+	for name, n := range rows {
+		l.report.Tables[l.tables[name]].Seconds += time.Since(since).Seconds() * float64(n) / float64(max(all, 1))
+	}
+}
 
 // note records the columns that a file lacks or has beyond the declaration.
 func (l *loader) note(t *kind.Table, missing, extra []string) {

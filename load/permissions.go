@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
@@ -116,6 +117,7 @@ func (l *loader) permissions(ctx context.Context) error {
 		var policies *identities // read once where anything needs them
 		for _, p := range l.o.Permissions {
 			l.phase("analysis", p.name())
+			started := time.Now()
 			r := JobReport{Name: p.name(), Account: account}
 			if syncs, ok := l.reads(p); !ok {
 				r.Cell, r.State = store.CellID{Provider: "aws", Account: account, Region: "*", Sync: "*"}.String(), absent
@@ -137,6 +139,7 @@ func (l *loader) permissions(ctx context.Context) error {
 					return fmt.Errorf("%s: %w", p.name(), err)
 				}
 			}
+			r.Seconds = time.Since(started).Seconds()
 			l.report.Analysis = append(l.report.Analysis, r)
 		}
 	}

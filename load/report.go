@@ -25,6 +25,7 @@ type TableReport struct {
 	Links        int64    `json:"links"`         // relationships written; in a dry run those that rows assert, whether their ends exist or not
 	NodesDeleted int64    `json:"nodes_deleted"`
 	LinksDeleted int64    `json:"links_deleted"`     // without those that went with their node
+	Seconds      float64  `json:"seconds"`           // to write it; of tables that are written together the share by their rows
 	Kept         []Kept   `json:"kept,omitempty"`    // what was not seen, yet stays
 	Missing      []string `json:"missing,omitempty"` // columns that the snapshot lacks: their properties stay as they were
 	Ignored      []string `json:"ignored,omitempty"` // columns of the snapshot that this program does not know
@@ -49,4 +50,6 @@ type JobReport struct {
 	Ran     bool        `json:"ran"`
 	Cell    string      `json:"cell,omitempty"`  // the cell because of which it was skipped
 	State   store.State `json:"state,omitempty"` // how that cell ended
+	Error   string      `json:"error,omitempty"` // of a job of the user's
+	Seconds float64     `json:"seconds"`
 }

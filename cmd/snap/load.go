@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -28,12 +29,15 @@ func loadCommand() *command {
 		lifetime       int
 		format         string
 		noAnalysis     bool
+		permissions    string
+		jobDirectory   string
 	)
 	return &command{
-		name: "load", args: "SNAPSHOT --neo4j-uri URI", short: "replay a snapshot into Neo4j, analyse, clean up",
+		name: "load", args: "SNAPSHOT... --neo4j-uri URI", short: "replay a snapshot into Neo4j, analyse, clean up",
 		long: `Writes a snapshot's nodes and relationships into Neo4j as Cartography 0.143.0 has
 them, deletes what complete cells prove gone and nothing else, and runs the analysis
-whose input is complete. Loading a snapshot again changes nothing.
+whose input is complete. Loading a snapshot again changes nothing. Of several
+snapshots the older ones are loaded first.
 
 ` + where,
 		flags: func(f *pflag.FlagSet) {
@@ -48,18 +52,24 @@ whose input is complete. Loading a snapshot again changes nothing.
 			f.BoolVar(&o.DryRun, "dry-run", false, "write nothing; say what would be written and deleted")
 			f.BoolVar(&o.NoCleanup, "no-cleanup", false, "delete nothing")
 			f.BoolVar(&noAnalysis, "no-analysis", false, "leave the analysis properties as they are")
-			f.Float64Var(&o.MaxDelete, "max-delete", 0.3, "refuse to delete more than this share of a label's nodes in an account; 1 allows all")
+			f.Float64Var(&o.MaxDelete, "max-delete", 0.3, "refuse to delete more than this share of a label's nodes in an account; 1 allows all. Ten nodes may always go")
+			f.StringSliceVar(&o.Accounts, "selected-accounts", nil, "load only these accounts of the snapshot, by their `IDS`")
+			f.StringSliceVar(&o.Syncs, "selected-syncs", nil, "load only these `SYNCS`, such as \"ec2:instance,s3\"; what the others loaded stays")
+			f.StringVar(&permissions, "permission-relationships-file", "", "a `FILE` of permission relationships in Cartography's form; else its default ones")
+			f.StringVar(&jobDirectory, "analysis-job-directory", "", "run the analysis jobs in the JSON files below this `DIR`, at the end")
 			f.StringVar(&format, "format", "text", "text or json: how the report is written")
 			from.flags(f)
 		},
 		run: func(ctx context.Context, args []string, out *terminal) error {
 			switch {
-			case len(args) != 1:
-				return usage("load takes one snapshot")
+			case len(args) == 0:
+				return usage("load takes a snapshot, or several")
 			case format != "text" && format != "json":
 				return usage("--format is %q: use text or json", format)
 			case lifetime < 1:
 				return usage("--neo4j-max-connection-lifetime is %d: use a positive number of seconds", lifetime)
+			case o.MaxDelete == 0:
+				return usage("--max-delete is 0: use --no-cleanup to delete nothing, or a share up to 1")
 			case o.MaxDelete < 0 || o.MaxDelete > 1:
 				return usage("--max-delete is %g: use a share between 0 and 1", o.MaxDelete)
 			case to.User == "" && (passwordPrompt || passwordEnv != ""):
@@ -72,9 +82,19 @@ whose input is complete. Loading a snapshot again changes nothing.
 			}
 			o.Registry = registry()
 			if !noAnalysis {
-				o.Jobs = load.Analysis
+				o.Jobs, o.Permissions = load.Analysis, load.Permissions
+				if permissions != "" {
+					if o.Permissions, err = load.ReadPermissions(permissions); err != nil {
+						return err
+					}
+				}
+				if jobDirectory != "" {
+					if o.UserJobs, err = load.ReadUserJobs(jobDirectory); err != nil {
+						return err
+					}
+				}
 			}
-			return runLoad(ctx, &from, args[0], out, to, o, format)
+			return runLoad(ctx, &from, args, out, to, o, format)
 		},
 	}
 }
@@ -99,12 +119,21 @@ func password(out *terminal, prompt bool, variable string) (string, error) {
 	return "", nil
 }
 
-func runLoad(ctx context.Context, from *opening, path string, out *terminal, to load.ConnectOptions, o load.Options, format string) error {
-	snap, err := from.open(path)
-	if err != nil {
-		return err
+func runLoad(ctx context.Context, from *opening, paths []string, out *terminal, to load.ConnectOptions, o load.Options, format string) error {
+	var snaps []*store.Snapshot
+	defer func() {
+		for _, s := range snaps {
+			s.Close()
+		}
+	}()
+	for _, path := range paths {
+		snap, err := from.open(path)
+		if err != nil {
+			return err
+		}
+		snaps = append(snaps, snap)
 	}
-	defer snap.Close()
+	slices.SortStableFunc(snaps, func(a, b *store.Snapshot) int { return a.Manifest.Started.Compare(b.Manifest.Started) })
 	graph, err := load.Connect(ctx, to)
 	if err != nil {
 		return interrupted(ctx, err)
@@ -115,22 +144,31 @@ func runLoad(ctx context.Context, from *opening, path string, out *terminal, to 
 		p = &loadProgress{t: out}
 		o.Progress = p.show
 	}
-	report, err := load.Load(ctx, graph, snap, o)
-	p.finish()
-	if report != nil && format == "json" {
-		encoder := json.NewEncoder(out.out)
-		encoder.SetIndent("", "  ")
-		if e := encoder.Encode(report); e != nil {
-			return errors.Join(err, e)
+	incomplete := false
+	jobs := o.UserJobs
+	for i, snap := range snaps {
+		if o.UserJobs = nil; i == len(snaps)-1 {
+			o.UserJobs = jobs
 		}
+		report, err := load.Load(ctx, graph, snap, o)
+		p.finish()
+		if report != nil && format == "json" { // a document for each snapshot
+			encoder := json.NewEncoder(out.out)
+			encoder.SetIndent("", "  ")
+			if e := encoder.Encode(report); e != nil {
+				return errors.Join(err, e)
+			}
+		}
+		var failed *load.UserJobsError
+		if format == "text" && (err == nil || errors.As(err, &failed)) {
+			printReport(out, snap, report)
+		}
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		incomplete = incomplete || len(notComplete(snap.Manifest.Cells)) > 0
 	}
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	if format == "text" {
-		printReport(out, snap, report)
-	}
-	if len(notComplete(snap.Manifest.Cells)) > 0 {
+	if incomplete {
 		return &exit{code: exitIncomplete}
 	}
 	return nil
@@ -219,7 +257,7 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 	}
 	skipped := false
 	for _, j := range r.Analysis {
-		if j.Ran {
+		if j.Ran || j.Cell == "" {
 			continue
 		}
 		if !skipped {
