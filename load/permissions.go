@@ -441,7 +441,7 @@ func (m *clauseSets) of(s policyStatement) set {
 		// What is in a bucket is no node: to be allowed something with any object
 		// counts as with the bucket.
 		if bucket, _, ok := strings.Cut(clause, "/"); ok {
-			m.match(bucket).each(func(i int) error {
+			_ = m.match(bucket).each(func(i int) error { // it returns none
 				if isBucket(m.targets[i].arn) {
 					out.put(i)
 				}
@@ -488,10 +488,10 @@ func wildcard(pattern, text string) bool {
 	if !strings.ContainsRune(pattern, '?') {
 		return glob(pattern, text)
 	}
-	p, t := []rune(pattern), []rune(text)
+	t := []rune(text)
 	here := make([]bool, len(t)+1) // here[i]: the pattern so far matches the first i characters
 	here[0] = true
-	for _, c := range p {
+	for _, c := range pattern {
 		next := make([]bool, len(t)+1)
 		for i := range next {
 			switch {
