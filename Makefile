@@ -58,3 +58,13 @@ bench-store:
 .PHONY: bench-collect
 bench-collect: build
 	$(GO) run ./fixtures/cmd/benchcollect
+
+# make bench-load      loading against a bare UNWIND/MERGE loop, and its memory (ROWS: how many nodes)
+# make test-moving-in  Cartography, then snap, then Cartography again on one graph; needs the oracle (ORACLE)
+.PHONY: bench-load test-moving-in
+bench-load:
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchLoad$$' -v
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v
+
+test-moving-in:
+	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingIn' -v

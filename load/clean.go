@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +41,11 @@ type pruned struct {
 // a query for each label and relationship type would read no less and take the
 // server the planning of hundreds of queries.
 func (l *loader) clean(ctx context.Context) error {
-	nodes, err := l.staleNodes(ctx)
+	var nodes, links map[string]*stale
+	err := l.repeat(func() (err error) {
+		nodes, err = l.staleNodes(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -59,7 +64,10 @@ func (l *loader) clean(ctx context.Context) error {
 			return fmt.Errorf("delete nodes %s: %w", t.Label, err)
 		}
 	}
-	links, err := l.staleLinks(ctx, gone)
+	err = l.repeat(func() (err error) {
+		links, err = l.staleLinks(ctx, gone)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("find relationships that are gone: %w", err)
 	}
@@ -73,6 +81,25 @@ func (l *loader) clean(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// repeat does again what reads a stream that broke off, and forgets what the
+// first attempt has counted.
+func (l *loader) repeat(do func() error) error {
+	kept := map[string][]Kept{}
+	for _, r := range l.report.Tables {
+		kept[r.Table] = slices.Clone(r.Kept)
+	}
+	for attempt := 1; ; attempt++ {
+		err := do()
+		var lost *lostStream
+		if attempt == 5 || !errors.As(err, &lost) {
+			return err
+		}
+		for i := range l.report.Tables {
+			l.report.Tables[i].Kept = slices.Clone(kept[l.report.Tables[i].Table])
+		}
+	}
 }
 
 // described are the snapshot's tables, those in full before the stubs, so that

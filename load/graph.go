@@ -21,6 +21,10 @@ type ConnectOptions struct {
 	// MaxConnectionLifetime is after how long a pooled connection is replaced;
 	// zero is the driver's hour.
 	MaxConnectionLifetime time.Duration
+
+	// LivenessCheck is after how long without use a pooled connection is tested
+	// before it is used again; zero is never.
+	LivenessCheck time.Duration
 }
 
 // Graph is a Neo4j database. It hides the driver: no other file names it.
@@ -51,6 +55,9 @@ func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
 		c.UserAgent = "snap"
 		if o.MaxConnectionLifetime > 0 {
 			c.MaxConnectionLifetime = o.MaxConnectionLifetime
+		}
+		if o.LivenessCheck > 0 {
+			c.ConnectionLivenessCheckTimeout = o.LivenessCheck
 		}
 	})
 	if err != nil {
@@ -220,8 +227,8 @@ func (g *Graph) readOnce(ctx context.Context, cypher string, params map[string]a
 }
 
 // stream gives every row of a statement that changes nothing to take, which
-// may keep it. Unlike read it holds no more than a few rows and does not
-// repeat what fails.
+// may keep it. Unlike read it holds no more than a few rows, so that it cannot
+// repeat what fails after the first: that is a lostStream, and the caller may.
 func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any, take func(row []any)) (err error) {
 	session := g.session(ctx, neo4j.AccessModeRead)
 	defer func() {
@@ -229,15 +236,33 @@ func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any
 			err = g.explain(closed)
 		}
 	}()
-	result, err := session.Run(ctx, cypher, params)
-	if err != nil {
-		return g.explain(err)
+	taken := false
+	var cause error
+	_, err = session.ExecuteRead(ctx, func(tx neo4j.ManagedTransaction) (any, error) {
+		if taken {
+			return nil, &lostStream{line(cause)}
+		}
+		result, err := tx.Run(ctx, cypher, params)
+		if err == nil {
+			for result.Next(ctx) {
+				taken = true
+				take(result.Record().Values)
+			}
+			err = result.Err()
+		}
+		cause = err
+		return nil, err
+	})
+	if taken && again(err) {
+		return &lostStream{line(err)}
 	}
-	for result.Next(ctx) {
-		take(result.Record().Values)
-	}
-	return g.explain(result.Err())
+	return g.explain(err)
 }
+
+// lostStream says that the rest of a stream's rows did not come.
+type lostStream struct{ text string }
+
+func (e *lostStream) Error() string { return "neo4j: the connection was lost: " + e.text }
 
 func values(records []*neo4j.Record) [][]any {
 	rows := make([][]any, len(records))
@@ -298,6 +323,10 @@ func (g *Graph) explain(err error) error {
 	var large *tooLarge
 	if errors.As(err, &large) {
 		return large
+	}
+	var lost *lostStream
+	if errors.As(err, &lost) {
+		return lost
 	}
 	var connectivity *neo4j.ConnectivityError
 	c := code(err)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -18,7 +19,7 @@ type link struct {
 
 // linkStatement writes the relationships of one claim. Its text follows from
 // the declaration alone.
-func linkStatement(c claim, a, b match) string {
+func linkStatement(c claim, a, b match, props []property) string {
 	head, tail := "", ""
 	if between := c.table.Between; between != nil {
 		head = "MATCH " + a.cypher("n", between.From.Label, "row", "k") + " MATCH " + b.cypher("o", between.To.Label, "row", "m") + " MERGE (n)-[r:" + quote(between.Type) + "]->(o)"
@@ -26,8 +27,11 @@ func linkStatement(c claim, a, b match) string {
 	} else {
 		head = "MATCH (n:" + quote(c.table.Label) + " {id: row.id}) MATCH " + a.cypher("o", c.link.Other(), "row", "k") + " MERGE " + arrow(c.link)
 	}
+	if len(props) > 0 {
+		tail += ", r += row.p"
+	}
 	return "UNWIND $rows AS row " + head + " ON CREATE SET r.firstseen = timestamp() SET " + assert("r", "row", "complete") +
-		" SET r += row.p, r.lastupdated = $tag" + tail + " RETURN count(r)"
+		", r.lastupdated = $tag" + tail + " RETURN count(r)"
 }
 
 // links writes the relationships of a table's rows, but for those that the
@@ -35,6 +39,7 @@ func linkStatement(c claim, a, b match) string {
 func (l *loader) links(ctx context.Context, t *kind.Table) error {
 	report := l.table(t)
 	var all []*link
+	var way lane // one for all, so that no two writers wait for each other
 	for _, c := range claims(t) {
 		if c.owner && l.inline(t) != nil {
 			continue
@@ -45,9 +50,9 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 		} else {
 			k.from, k.props = newMatch(t, c.link.On), newProperties(t, c.link.Props)
 		}
-		cypher := linkStatement(c, k.from, k.to)
+		cypher := linkStatement(c, k.from, k.to, k.props)
 		params := map[string]any{"tag": l.tag, "complete": l.plan.complete(l.plan.ofClaims(l.plan.asserting(k.edge)), nil)}
-		k.batch = newBatch(func(rows []entry) error {
+		send := func(rows []entry) error {
 			return halving(rows, func(rows []entry) error {
 				found, _, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
 				if err == nil {
@@ -55,7 +60,8 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 				}
 				return err
 			})
-		})
+		}
+		k.batch = newBatch(func(rows []entry) error { return way.start(func() error { return send(rows) }) })
 		all = append(all, k)
 	}
 	if len(all) == 0 {
@@ -90,15 +96,12 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
 	for _, k := range all {
-		if err := k.batch.flush(); err != nil {
-			return err
+		if err == nil {
+			err = k.batch.flush()
 		}
 	}
-	return nil
+	return cmp.Or(way.wait(), err)
 }
 
 // link adds one relationship to its batch.
@@ -126,10 +129,17 @@ func (l *loader) link(k *link, view *kind.Table, row kind.Row, id int, values, o
 				e["p"].(map[string]any)[name] = v
 			}
 			e["cs"] = union(e["cs"].([]string), cell)
-			e["account"] = account
-			return
+		} else {
+			e["cs"] = []string{cell}
+			if len(k.props) > 0 {
+				e["p"] = props
+			}
 		}
-		e["id"], e["p"], e["cs"], e["account"] = node, props, []string{cell}, account
+		if k.table.Between == nil {
+			e["id"] = node
+		} else {
+			e["account"] = account
+		}
 		for i, v := range values {
 			e[field("k", i)] = v
 		}

@@ -630,7 +630,7 @@ func TestTableMissing(t *testing.T) {
 
 func TestHostileValues(t *testing.T) {
 	g := testGraph(t)
-	for i, v := range []string{"' OR 1=1 //", "\"}) DETACH DELETE n //", "`x`", "\\", "\\u0027", "$tag", "{}", "line\nbreak\x00nul", "𝔘 \u2028 ✓", "", strings.Repeat("x", 1<<20)} {
+	for i, v := range []string{"' OR 1=1 //", "\"}) DETACH DELETE n //", "`x`", "\\", "\\u0027", "$tag", "{}", "line\nbreak\x00nul", "𝔘 \u2028 ✓", "", "\u202egnp.exe\u2066\u200b\ufeff", "\u0001\u001b[2J\u007f", strings.Repeat("x", 10<<20)} {
 		tag := int64(100 + i)
 		id := v
 		if len(id) > 1000 {
@@ -649,6 +649,25 @@ func TestHostileValues(t *testing.T) {
 			t.Errorf("value %.40q came back as %.200q", v, fmt.Sprint(rows))
 		}
 	}
+}
+
+// An index holds no long text: the load says where it is instead of failing
+// when the server finds out.
+func TestTooLongForAnIndex(t *testing.T) {
+	g := testGraph(t)
+	long := strings.Repeat("x", indexBytes+1)
+	for _, row := range []vpcRow{{ID: "v1", Name: &long}, {ID: long}} {
+		_, err := newSnapshot(100).account("1").cell("1/r1/net", store.Complete, func(to kind.Sink) { vpcs.Put(to, row) }).try(g, Options{})
+		if err == nil || !strings.Contains(err.Error(), "table vpc: cell aws/1/r1/net: the row") || !strings.Contains(err.Error(), "8001 bytes in column ") || len(err.Error()) > 300 {
+			t.Errorf("error %.400v", err)
+		}
+	}
+	fits := long[1:]
+	newSnapshot(100).account("1").cell("1/r1/net", store.Complete, func(to kind.Sink) {
+		for i := range indexFrom {
+			vpcs.Put(to, vpcRow{ID: fmt.Sprint(i, fits)[:indexBytes], Name: &fits})
+		}
+	}).load(t, g, Options{})
 }
 
 func TestOlderIsRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -17,8 +18,17 @@ type twice struct{ m *testing.M }
 func (t twice) Run() int {
 	everySmallRows = -1
 	code := t.m.Run()
-	everySmallRows = 0
+	everySmallRows = 10_000
 	return max(code, t.m.Run())
 }
 
-func TestMain(m *testing.M) { os.Exit(neo4jtest.Run(twice{m})) }
+func TestMain(m *testing.M) {
+	if uri := os.Getenv("SNAP_TEST_LOAD"); uri != "" {
+		fmt.Sscan(os.Getenv("SNAP_TEST_SMALL_ROWS"), &everySmallRows)
+		os.Exit(killedChild(uri))
+	}
+	if os.Getenv("SNAP_TEST_ONCE") != "" { // the benchmarks
+		os.Exit(neo4jtest.Run(m))
+	}
+	os.Exit(neo4jtest.Run(twice{m}))
+}

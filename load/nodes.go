@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -17,16 +18,18 @@ import (
 // the list. One that no statement touches is gone if all its cells are
 // complete.
 
-// assert is the SET item that keeps the list of x for the cells row.cs.
+// assert is the SET item that keeps the list of x for the cells row.cs. Most
+// often it stays as it is.
 func assert(x, row, complete string) string {
 	list := "coalesce(" + x + "._snap_cells, [])"
-	return fmt.Sprintf("%[1]s._snap_cells = CASE WHEN %[1]s.lastupdated = $tag THEN %[2]s + [c IN %[3]s.cs WHERE NOT c IN %[2]s] "+
+	return fmt.Sprintf("%[1]s._snap_cells = CASE WHEN %[1]s._snap_cells = %[3]s.cs THEN %[3]s.cs WHEN %[1]s.lastupdated = $tag THEN %[2]s + [c IN %[3]s.cs WHERE NOT c IN %[2]s] "+
 		"ELSE [c IN %[2]s WHERE NOT c IN $%[4]s AND NOT c IN %[3]s.cs] + %[3]s.cs END", x, list, row, complete)
 }
 
 // nodeStatement writes the nodes of a table and, if not nil, their owners'
-// links. Its text follows from the declaration alone.
-func nodeStatement(t *kind.Table, shared bool, owner *claim, by match) string {
+// links. Its text follows from the declaration alone. With lone, each node has
+// one owner, whose link the node's own cells assert: the row names it itself.
+func nodeStatement(t *kind.Table, shared bool, owner *claim, by match, lone bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "UNWIND $rows AS row MERGE (n:%s {id: row.id}) ON CREATE SET n.firstseen = timestamp()", quote(t.Label))
 	with := "n, row"
@@ -34,7 +37,7 @@ func nodeStatement(t *kind.Table, shared bool, owner *claim, by match) string {
 		b.WriteString(" WITH n, row, any(c IN coalesce(n._snap_cells, []) WHERE split(c, '/')[3] IN $full AND (n.lastupdated = $tag OR NOT c IN $complete)) AS described")
 		with += ", described"
 	}
-	fmt.Fprintf(&b, " SET %s SET n += row.p", assert("n", "row", "complete"))
+	fmt.Fprintf(&b, " SET %s, n += row.p", assert("n", "row", "complete"))
 	if shared {
 		b.WriteString(", n += CASE WHEN described THEN {} ELSE row.s END")
 	}
@@ -42,8 +45,12 @@ func nodeStatement(t *kind.Table, shared bool, owner *claim, by match) string {
 	for _, alias := range t.Aliases {
 		fmt.Fprintf(&b, ", n:%s", quote(alias))
 	}
-	if owner != nil {
-		fmt.Fprintf(&b, " WITH %s UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s SET r += own.p, r.lastupdated = $tag RETURN count(r)",
+	switch {
+	case owner != nil && lone:
+		fmt.Fprintf(&b, " WITH n, row MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag RETURN count(r)",
+			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), assert("r", "row", "owned"))
+	case owner != nil:
+		fmt.Fprintf(&b, " WITH %s UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r += own.p, r.lastupdated = $tag RETURN count(r)",
 			with, by.cypher("o", owner.link.Other(), "own", "k"), arrow(owner.link), assert("r", "own", "owned"))
 	}
 	return b.String()
@@ -124,9 +131,10 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		by, ownerProps = newMatch(t, owner.link.On), newProperties(t, owner.link.Props)
 		params["owned"] = l.plan.complete(l.plan.ofClaims(l.plan.asserting(owner.edge())), nil)
 	}
-	cypher := nodeStatement(t, len(shape.shared) > 0, owner, by)
-
-	b := newBatch(func(rows []entry) error {
+	write := func(cypher string, rows []entry) error {
+		if len(rows) == 0 {
+			return nil
+		}
 		return halving(rows, func(rows []entry) error {
 			found, n, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
 			if err != nil {
@@ -138,7 +146,27 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			}
 			return nil
 		})
-	})
+	}
+	all, lone := nodeStatement(t, len(shape.shared) > 0, owner, by, false), nodeStatement(t, len(shape.shared) > 0, owner, by, true)
+	send := func(rows []entry) error {
+		if owner == nil || len(ownerProps) > 0 {
+			return write(all, rows)
+		}
+		var one, others []entry
+		for _, e := range rows {
+			if alone(e) {
+				one = append(one, e)
+			} else {
+				others = append(others, e)
+			}
+		}
+		if err := write(lone, one); err != nil {
+			return err
+		}
+		return write(all, others)
+	}
+	var way lane
+	b := newBatch(func(rows []entry) error { return way.start(func() error { return send(rows) }) })
 	id, _ := t.Column("id")
 	err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
 		report.Rows++
@@ -166,10 +194,15 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		size += 40 + len(cell)
 		return b.add(key(row[id]), size+len(owners)*(60+len(cell)), func(e entry, fresh bool) {
 			if fresh {
-				e["id"], e["p"], e["s"], e["cs"], e["os"] = row[id], p, s, []string{cell}, []map[string]any{}
+				e["id"], e["p"], e["cs"], e["os"] = row[id], p, []string{cell}, []map[string]any{}
+				if len(shape.shared) > 0 {
+					e["s"] = s
+				}
 			} else {
 				maps.Copy(e["p"].(map[string]any), p)
-				maps.Copy(e["s"].(map[string]any), s)
+				if len(shape.shared) > 0 {
+					maps.Copy(e["s"].(map[string]any), s)
+				}
 				e["cs"] = union(e["cs"].([]string), cell)
 			}
 			for _, values := range owners {
@@ -179,10 +212,26 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			}
 		})
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = b.flush()
 	}
-	return b.flush()
+	return cmp.Or(way.wait(), err)
+}
+
+// alone tells whether a node has one owner, whose link the node's own cells
+// assert, and puts what names it into the node's row.
+func alone(e entry) bool {
+	owners := e["os"].([]map[string]any)
+	if len(owners) != 1 || !slices.Equal(owners[0]["cs"].([]string), e["cs"].([]string)) {
+		return false
+	}
+	for name, v := range owners[0] {
+		if name != "p" && name != "cs" {
+			e[name] = v
+		}
+	}
+	delete(e, "os")
+	return true
 }
 
 // addOwner adds one owner to those of a node, which has each but once.

@@ -130,10 +130,13 @@ func (l *loader) permissions(ctx context.Context) error {
 			if r.Ran = r.Cell == ""; r.Ran && !l.o.DryRun {
 				var err error
 				if policies == nil {
-					policies, err = l.identities(ctx, account)
+					err = l.repeat(func() (err error) {
+						policies, err = l.identities(ctx, account)
+						return err
+					})
 				}
 				if err == nil {
-					err = l.permit(ctx, p, account, policies)
+					err = l.repeat(func() error { return l.permit(ctx, p, account, policies) })
 				}
 				if err != nil {
 					return fmt.Errorf("%s: %w", p.name(), err)

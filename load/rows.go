@@ -20,6 +20,30 @@ const (
 // entry is one row of a batch: the parameters of one node or relationship.
 type entry map[string]any
 
+// lane sends one batch at a time, while the next one is made.
+type lane struct{ sent chan error }
+
+// start waits for what is under way and then begins to send.
+func (l *lane) start(send func() error) error {
+	if err := l.wait(); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	l.sent = sent
+	go func() { sent <- send() }()
+	return nil
+}
+
+// wait waits for what is under way.
+func (l *lane) wait() error {
+	if l.sent == nil {
+		return nil
+	}
+	err := <-l.sent
+	l.sent = nil
+	return err
+}
+
 // batch gathers the rows of one statement. No key is in it twice: rows of one
 // key become one, since within a statement Cypher may read all of what it
 // changes before it changes any.
@@ -224,6 +248,22 @@ func seen(t *kind.Table, missing []string) (*kind.Table, func(kind.Row) kind.Row
 	}
 }
 
+// indexBytes is how long a text may be that an index is to hold; Neo4j refuses
+// some more than 8,000 bytes when the transaction is committed.
+const indexBytes = 8000
+
+// tooLong is an error where a column that has an index holds a longer text,
+// whether the graph has that index yet or not.
+func tooLong(t *kind.Table, row kind.Row, cell string) error {
+	for i, c := range t.Columns {
+		if s, ok := row[i].(string); ok && len(s) > indexBytes && (c.Index || c.Key) {
+			id, _ := row[0].(string)
+			return fmt.Errorf("cell %s: the row %.60q has %d bytes in column %s, of which Neo4j has an index, and that holds %d", cell, id, len(s), c.Name, indexBytes)
+		}
+	}
+	return nil
+}
+
 // each calls do for every row of a table in the snapshot.
 func (l *loader) each(ctx context.Context, t *kind.Table, do func(view *kind.Table, row kind.Row, cell, account string) error) error {
 	for _, c := range l.plan.cells {
@@ -239,6 +279,9 @@ func (l *loader) each(ctx context.Context, t *kind.Table, do func(view *kind.Tab
 					return err
 				}
 				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := tooLong(t, row, c.CellID.String()); err != nil {
 					return err
 				}
 				if err := do(view, adapt(row), c.CellID.String(), c.Account); err != nil {

@@ -27,6 +27,7 @@ func loadCommand() *command {
 		passwordEnv    string
 		passwordPrompt bool
 		lifetime       int
+		liveness       int
 		format         string
 		noAnalysis     bool
 		permissions    string
@@ -47,6 +48,7 @@ snapshots the older ones are loaded first.
 			f.BoolVar(&passwordPrompt, "neo4j-password-prompt", false, "ask for the password; wins over --neo4j-password-env-var")
 			f.StringVar(&to.Database, "neo4j-database", "", "the database; else the user's home database")
 			f.IntVar(&lifetime, "neo4j-max-connection-lifetime", 3600, "after how many `seconds` a pooled connection is replaced")
+			f.IntVar(&liveness, "neo4j-liveness-check-timeout", 0, "after how many idle `seconds` a pooled connection is tested before it is used again; 0: never")
 			f.Int64Var(&o.Tag, "update-tag", 0, "the lastupdated of all that is written, `seconds` since 1970; else when the snapshot was begun")
 			f.BoolVar(&o.Force, "force", false, "load although the graph holds a newer load of an account")
 			f.BoolVar(&o.DryRun, "dry-run", false, "write nothing; say what would be written and deleted")
@@ -68,6 +70,8 @@ snapshots the older ones are loaded first.
 				return usage("--format is %q: use text or json", format)
 			case lifetime < 1:
 				return usage("--neo4j-max-connection-lifetime is %d: use a positive number of seconds", lifetime)
+			case liveness < 0:
+				return usage("--neo4j-liveness-check-timeout is %d: use a number of seconds", liveness)
 			case o.MaxDelete == 0:
 				return usage("--max-delete is 0: use --no-cleanup to delete nothing, or a share up to 1")
 			case o.MaxDelete < 0 || o.MaxDelete > 1:
@@ -75,7 +79,7 @@ snapshots the older ones are loaded first.
 			case to.User == "" && (passwordPrompt || passwordEnv != ""):
 				return usage("a password needs --neo4j-user")
 			}
-			to.MaxConnectionLifetime = time.Duration(lifetime) * time.Second
+			to.MaxConnectionLifetime, to.LivenessCheck = time.Duration(lifetime)*time.Second, time.Duration(liveness)*time.Second
 			var err error
 			if to.Password, err = password(out, passwordPrompt, passwordEnv); err != nil {
 				return err

@@ -1,0 +1,250 @@
+//go:build bench
+
+package load
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"snap/store"
+	"snap/store/kind"
+)
+
+// benchRow is a node of 20 properties that belongs to a VPC.
+type benchRow struct {
+	ID   string   `snap:"id,key"`
+	Name string   `snap:"name,index"`
+	VPC  string   `snap:"vpc_id"`
+	A    string   `snap:"a"`
+	B    string   `snap:"b"`
+	C    string   `snap:"c"`
+	D    string   `snap:"d"`
+	E    string   `snap:"e"`
+	F    string   `snap:"f"`
+	G    string   `snap:"g"`
+	H    int64    `snap:"h"`
+	I    int64    `snap:"i"`
+	J    int64    `snap:"j"`
+	K    bool     `snap:"k"`
+	L    bool     `snap:"l"`
+	M    float64  `snap:"m"`
+	N    []string `snap:"n"`
+	O    *string  `snap:"o"`
+	P    *string  `snap:"p"`
+	Q    *int64   `snap:"q"`
+	Near string   `snap:"_near"`
+}
+
+var bench = kind.Of[benchRow](kind.Table{Name: "bench", Label: "Bench", Links: []kind.Link{
+	{Type: "MEMBER_OF", To: "BenchVpc", On: kind.On{"id": "vpc_id"}},
+	{Type: "NEAR", To: "Bench", On: kind.On{"id": "_near"}},
+}})
+
+var benchVpcs = kind.Of[rangeRow](kind.Table{Name: "bench_vpc", Label: "BenchVpc"})
+
+var benchRegistry = func() *kind.Registry {
+	r := &kind.Registry{}
+	r.Register(&kind.Sync{Name: "account", Global: true, Tables: []*kind.Table{kind.Of[accountRow](kind.Table{Name: "account", Label: "AWSAccount", Unowned: true, Keep: true}).Table}})
+	r.Register(&kind.Sync{Name: "bench", Tables: []*kind.Table{bench.Table, benchVpcs.Table}})
+	return r
+}()
+
+// benchSource makes rows as they are read: none is kept.
+type benchSource int
+
+const perVpc = 250
+
+func (n benchSource) row(i int) benchRow {
+	text := func(c string) string { return c + " of some resource number " + strconv.Itoa(i) }
+	return benchRow{ID: "arn:aws:ec2:us-east-1:1:thing/" + strconv.Itoa(i), Name: text("name"), VPC: "vpc-" + strconv.Itoa(i/perVpc),
+		A: text("a"), B: "available", C: "us-east-1a", D: text("d"), E: "enabled", F: text("f"), G: "default", H: int64(i), I: 443, J: int64(i) * 7,
+		K: i%2 == 0, L: true, M: float64(i) / 3, N: []string{"one", "two"}, Near: "arn:aws:ec2:us-east-1:1:thing/" + strconv.Itoa((i+1)%int(n))}
+}
+
+func (n benchSource) Read(t *kind.Table, f store.File) (iter.Seq2[kind.Row, error], []string, []string) {
+	return func(yield func(kind.Row, error) bool) {
+		for i := range int(f.Rows) {
+			var rows one
+			switch t.Name {
+			case "account":
+				rows.Put(t, kind.Row{"1", "one"})
+			case "bench":
+				bench.Put(&rows, n.row(i))
+			default:
+				benchVpcs.Put(&rows, rangeRow{"vpc-" + strconv.Itoa(i), "x"})
+			}
+			if !yield(rows.row, nil) {
+				return
+			}
+		}
+	}, nil, nil
+}
+
+// one is a Sink that holds a row.
+type one struct{ row kind.Row }
+
+func (o *one) Put(_ *kind.Table, r kind.Row) { o.row = r }
+func (o *one) Lose(error)                    {}
+
+func (n benchSource) manifest(tag int64) *store.Manifest {
+	m := &store.Manifest{Started: time.Unix(tag, 0)}
+	for _, s := range benchRegistry.Syncs {
+		c := store.Cell{CellID: store.CellID{Provider: "aws", Account: "1", Sync: s.Name}, Outcome: store.Outcome{State: store.Complete}}
+		for _, t := range s.Tables {
+			rows := int64(1)
+			switch t.Name {
+			case "bench":
+				rows = int64(n)
+			case "bench_vpc":
+				rows = int64((int(n) + perVpc - 1) / perVpc)
+			}
+			c.Files = append(c.Files, store.File{Table: t.Name, Path: t.Name, Rows: rows})
+			m.Tables = append(m.Tables, store.TableInfo{Name: t.Name, Sync: s.Name, Columns: t.Columns})
+		}
+		m.Cells = append(m.Cells, c)
+	}
+	return m
+}
+
+// emptied is an empty graph. It takes relationships away first: the account has
+// too many for one transaction.
+func emptied(t *testing.T, used *Graph) *Graph {
+	for used != nil {
+		_, n, err := used.write(context.Background(), statement{cypher: "MATCH ()-[r]->() WITH r LIMIT 20000 DELETE r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.linksDeleted == 0 {
+			break
+		}
+	}
+	return testGraph(t)
+}
+
+// bare writes the same graph with the same driver and indexes, in batches of
+// the same size. It neither asks what was there nor looks for what is gone.
+func (n benchSource) bare(t *testing.T, g *Graph, tag int64) {
+	ctx := context.Background()
+	run := func(cypher string, params map[string]any) {
+		if _, _, err := g.write(ctx, statement{cypher, params}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := createIndexes(ctx, g, indexes([]*kind.Table{bench.Table, benchVpcs.Table}, nil, func(string) bool { return true }), false); err != nil {
+		t.Fatal(err)
+	}
+	run("MERGE (:AWSAccount {id: '1'})", nil)
+	batches := func(of int, row func(i int) map[string]any, cypher string) {
+		for from := 0; from < of; from += batchRows {
+			var rows []map[string]any
+			for i := from; i < min(from+batchRows, of); i++ {
+				rows = append(rows, row(i))
+			}
+			run(cypher, map[string]any{"rows": rows, "tag": tag, "cells": []string{"aws/1//bench"}})
+		}
+	}
+	vpcs := (int(n) + perVpc - 1) / perVpc
+	batches(vpcs, func(i int) map[string]any { return map[string]any{"id": "vpc-" + strconv.Itoa(i)} },
+		"UNWIND $rows AS row MERGE (n:BenchVpc {id: row.id}) ON CREATE SET n.firstseen = timestamp() SET n.lastupdated = $tag, n._snap_cells = $cells WITH n MATCH (a:AWSAccount {id: '1'}) MERGE (a)-[r:RESOURCE]->(n) ON CREATE SET r.firstseen = timestamp() SET r.lastupdated = $tag, r._snap_cells = $cells")
+	batches(int(n), func(i int) map[string]any {
+		r := n.row(i)
+		return map[string]any{"id": r.ID, "p": map[string]any{"name": r.Name, "vpc_id": r.VPC, "a": r.A, "b": r.B, "c": r.C, "d": r.D, "e": r.E, "f": r.F, "g": r.G, "h": r.H, "i": r.I, "j": r.J, "k": r.K, "l": r.L, "m": r.M, "n": r.N, "o": nil, "p": nil, "q": nil}}
+	}, "UNWIND $rows AS row MERGE (n:Bench {id: row.id}) ON CREATE SET n.firstseen = timestamp() SET n += row.p, n.lastupdated = $tag, n._snap_cells = $cells WITH n MATCH (a:AWSAccount {id: '1'}) MERGE (a)-[r:RESOURCE]->(n) ON CREATE SET r.firstseen = timestamp() SET r.lastupdated = $tag, r._snap_cells = $cells")
+	for _, l := range []struct {
+		typ, to string
+		id      func(benchRow) string
+	}{{"MEMBER_OF", "BenchVpc", func(r benchRow) string { return r.VPC }}, {"NEAR", "Bench", func(r benchRow) string { return r.Near }}} {
+		batches(int(n), func(i int) map[string]any { r := n.row(i); return map[string]any{"id": r.ID, "to": l.id(r)} },
+			"UNWIND $rows AS row MATCH (n:Bench {id: row.id}) MATCH (o:"+l.to+" {id: row.to}) MERGE (n)-[r:"+l.typ+"]->(o) ON CREATE SET r.firstseen = timestamp() SET r.lastupdated = $tag, r._snap_cells = $cells")
+	}
+}
+
+// TestBenchLoad compares a load with the bare loop, in turns on one server, and
+// prints the lines of the table in docs/benchmarks.md. ROWS is how many nodes,
+// 200,000 if it is not set; each has three relationships.
+func TestBenchLoad(t *testing.T) {
+	n := benchSource(200_000)
+	if v := os.Getenv("ROWS"); v != "" {
+		i, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = benchSource(i)
+	}
+	first, again := [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(1), math.Inf(1)}
+	turns := 2
+	if os.Getenv("TURNS") != "" {
+		turns, _ = strconv.Atoi(os.Getenv("TURNS"))
+	}
+	g := testGraph(t)
+	benchSource(20_000).bare(t, g, 1) // warms the server up
+	for range turns {
+		for who := range 2 {
+			g = emptied(t, g)
+			for i, best := range []*float64{&first[who], &again[who]} {
+				tag := int64(100 * (i + 1))
+				began := time.Now()
+				if who == 0 {
+					n.bare(t, g, tag)
+				} else if _, err := load(context.Background(), g, n.manifest(tag), "bench", n, Options{Registry: benchRegistry}); err != nil {
+					t.Fatal(err)
+				}
+				*best = min(*best, time.Since(began).Seconds())
+			}
+			expect(t, g, "MATCH (n:Bench) RETURN count(n)", fmt.Sprintf("[%d]", int(n)))
+			expect(t, g, "MATCH (:Bench)-[r]->() RETURN count(r)", fmt.Sprintf("[%d]", 2*int(n)))
+			expect(t, g, "MATCH (:AWSAccount)-[r:RESOURCE]->(:Bench) RETURN count(r)", fmt.Sprintf("[%d]", int(n)))
+		}
+	}
+	rate := func(seconds float64) float64 { return float64(4*int(n)) / seconds }
+	for name, took := range map[string][2]float64{"into an empty graph": first, "the same again": again} {
+		share := took[0] / took[1]
+		fmt.Printf("| %s | %.0f | %.0f | %.0f %% |\n", name, rate(took[1]), rate(took[0]), 100*share)
+		if share < 0.8 {
+			t.Errorf("%s: %.0f %% of the bare loop's speed, want 80 %%", name, 100*share)
+		}
+	}
+}
+
+// TestBenchMemory loads 1 M nodes and 3 M relationships, or ROWS of them.
+func TestBenchMemory(t *testing.T) {
+	n := benchSource(1_000_000)
+	if v := os.Getenv("ROWS"); v != "" {
+		i, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = benchSource(i)
+	}
+	g := testGraph(t)
+	began := time.Now()
+	if _, err := load(context.Background(), g, n.manifest(100), "bench", n, Options{Registry: benchRegistry}); err != nil {
+		t.Fatal(err)
+	}
+	mb := resident(t)
+	fmt.Printf("%d nodes and %d relationships in %.0f s, resident at most %d MB\n", n, 3*n, time.Since(began).Seconds(), mb)
+	if mb > 300 {
+		t.Error("that is more than 300 MB")
+	}
+}
+
+// resident is the most memory that this process had, in MB.
+func resident(t *testing.T) int {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	kb, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kb / 1024
+}
