@@ -61,10 +61,25 @@ bench-collect: build
 
 # make bench-load      loading against a bare UNWIND/MERGE loop, and its memory (ROWS: how many nodes)
 # make test-moving-in  Cartography, then snap, then Cartography again on one graph; needs the oracle (ORACLE)
-.PHONY: bench-load test-moving-in
+# make test-parity     snap's graph against Cartography's of estates of SEEDS, of the size SCALE; needs the oracle (ORACLE)
+.PHONY: bench-load test-moving-in test-parity
 bench-load:
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchLoad$$' -v
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v
 
 test-moving-in:
 	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingIn' -v
+
+test-parity: export SEEDS ?= 1 2 3
+test-parity: export SCALE ?= 0.5
+test-parity:
+	$(GO) test -tags parity ./cmd/snap -count=1 -timeout 120m -run '^TestParitySeeds$$' -v
+
+# make docs    docs/schema.md from the declarations
+# make golden  the schema and the Cypher of each sync, fixtures/golden/schema
+.PHONY: docs golden
+docs:
+	$(GO) test ./cmd/snap -count=1 -run '^TestSchemaDocument$$' -update
+
+golden:
+	$(GO) test ./cmd/snap -count=1 -run '^TestSchemaGolden$$' -update

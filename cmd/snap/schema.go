@@ -20,7 +20,7 @@ func schemaCommand() *command {
 		long: `Prints the tables that this program collects, or the columns of the given ones: type,
 what they are for, and what node and relationships a row becomes.`,
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&format, "format", "text", "text, json (the declarations), or what tells a query engine: duckdb, athena, spark or trino")
+			f.StringVar(&format, "format", "text", "text, json (the declarations), markdown (docs/schema.md), or what tells a query engine: duckdb, athena, spark or trino")
 			f.StringVar(&root, "location", "snap", "for query engines: where the snapshot is, such as s3://bucket/snap")
 		},
 		run: func(_ context.Context, args []string, out *terminal) error {
@@ -41,6 +41,11 @@ what they are for, and what node and relationships a row becomes.`,
 				encoder.SetEscapeHTML(false)
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(tables)
+			case format == "markdown":
+				if len(args) > 0 {
+					return usage("--format markdown describes every table: leave the names out")
+				}
+				return writeMarkdown(out.out, registry())
 			case format == "duckdb" || engines[format].around != nil:
 				for _, t := range tables {
 					if err := writeSQL(out.out, format, t, root); err != nil {
@@ -49,7 +54,7 @@ what they are for, and what node and relationships a row becomes.`,
 				}
 				return nil
 			case format != "text":
-				return usage("--format is %q: use text, json, duckdb, athena, spark or trino", format)
+				return usage("--format is %q: use text, json, markdown, duckdb, athena, spark or trino", format)
 			case len(args) == 0:
 				listSchemas(out, tables)
 			}
@@ -109,10 +114,7 @@ func describeTable(out *terminal, t *kind.Table) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Type, null, strings.Join(columnMeaning(t, c), "; "))
 	}
 	_ = w.Flush() // to the terminal
-	links := t.Links
-	if owner, ok := t.OwnerLink(); ok {
-		links = append([]kind.Link{owner}, links...)
-	}
+	links := withOwner(t)
 	if len(links) > 0 {
 		fmt.Fprintln(out.out)
 	}
@@ -138,7 +140,8 @@ func columnMeaning(t *kind.Table, c kind.Column) []string {
 	}
 	is(c.Key, "key")
 	is(c.Name == kind.Unknown, "the columns of this row that could not be read")
-	is(c.Property() && t.Label != "", "property %s", c.Name)
+	doc := registry().Doc(t, c.Name)
+	is(c.Property() && doc != "", "%s", doc)
 	is(c.Index, "indexed in the graph")
 	is(c.Document, "JSON text")
 	is(c.Volatile, "changes on its own: no drift")
@@ -146,11 +149,7 @@ func columnMeaning(t *kind.Table, c kind.Column) []string {
 	for _, other := range t.Columns {
 		is(other.Bare == c.Name, "tells whether %s is a list", other.Name)
 	}
-	links := t.Links
-	if owner, ok := t.OwnerLink(); ok {
-		links = append([]kind.Link{owner}, links...)
-	}
-	for _, l := range links {
+	for _, l := range withOwner(t) {
 		for _, property := range sortedKeys(l.On) {
 			is(l.On[property] == c.Name, "%s of the %s that %s leads to", property, l.Other(), l.Type)
 		}

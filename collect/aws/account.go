@@ -9,9 +9,9 @@ import (
 
 // account is an AWS account that was collected.
 type account struct {
-	ID      string `snap:"id,key"`
-	Name    string `snap:"name"` // the profile it was reached by
-	InScope bool   `snap:"inscope"`
+	ID      string `snap:"id,key" doc:"the account's number, twelve digits"`
+	Name    string `snap:"name" doc:"the profile by which it was reached, where no organization tells its name"`
+	InScope bool   `snap:"inscope" doc:"true: it was collected, not only named by others"`
 }
 
 var accountOntology = kind.Ontology{
@@ -24,18 +24,20 @@ var accountOntology = kind.Ontology{
 
 var accounts = kind.Of[account](kind.Table{
 	Name: "account", Label: "AWSAccount", Aliases: []string{"Tenant"},
+	Doc:     "An AWS account that was collected.",
 	Unowned: true, Keep: true, Stub: true, // an organization knows the account's real name
 	Ontology: accountOntology,
 })
 
 // rootPrincipal is the account's root, which trust policies name.
 type rootPrincipal struct {
-	ID  string `snap:"id,key"`
-	ARN string `snap:"arn,index"`
+	ID  string `snap:"id,key" doc:"its ARN, which ends in :root"`
+	ARN string `snap:"arn,index" doc:"its ARN, as trust policies name it"`
 }
 
 var rootPrincipals = kind.Of[rootPrincipal](kind.Table{
 	Name: "account_root", Label: "AWSRootPrincipal", Aliases: []string{"AWSPrincipal"},
+	Doc: "The root user of an account, as policies name it.",
 })
 
 // The account itself costs no call: who it is was found out to plan the run.

@@ -15,34 +15,35 @@ import (
 // ec2Image is an Amazon Machine Image: the account's own, or one that it uses.
 // Its id is "image|region".
 type ec2Image struct {
-	ID                 string  `snap:"id,key"`
-	ImageID            *string `snap:"imageid,index" from:"ImageId"`
-	Name               *string `snap:"name,index" from:"Name"`
-	Description        *string `snap:"description" from:"Description"`
-	CreationDate       *string `snap:"creationdate" from:"CreationDate"`
-	Owner              *string `snap:"owner" from:"OwnerId"`
-	OwnerAlias         *string `snap:"image_owner_alias" from:"ImageOwnerAlias"`
-	Location           *string `snap:"location" from:"ImageLocation"`
-	Type               *string `snap:"type" from:"ImageType"`
-	State              *string `snap:"state" from:"State"`
-	Public             *bool   `snap:"ispublic" from:"Public"`
-	Architecture       *string `snap:"architecture" from:"Architecture"`
-	Platform           *string `snap:"platform" from:"Platform"`
-	PlatformDetails    *string `snap:"platform_details" from:"PlatformDetails"`
-	UsageOperation     *string `snap:"usageoperation" from:"UsageOperation"`
-	VirtualizationType *string `snap:"virtualizationtype" from:"VirtualizationType"`
-	Hypervisor         *string `snap:"hypervisor" from:"Hypervisor"`
-	BootMode           *string `snap:"bootmode" from:"BootMode"`
-	KernelID           *string `snap:"kernel_id" from:"KernelId"`
-	RAMDiskID          *string `snap:"ramdisk_id" from:"RamdiskId"`
-	RootDeviceName     *string `snap:"rootdevicename" from:"RootDeviceName"`
-	RootDeviceType     *string `snap:"rootdevicetype" from:"RootDeviceType"`
-	ENASupport         *bool   `snap:"enasupport" from:"EnaSupport"`
-	SRIOVNetSupport    *string `snap:"sriov_net_support" from:"SriovNetSupport"`
+	ID                 string  `snap:"id,key" doc:"image and region, joined by '|'"`
+	ImageID            *string `snap:"imageid,index" from:"ImageId" doc:"the image, 'ami-…'"`
+	Name               *string `snap:"name,index" from:"Name" doc:"what its owner called it"`
+	Description        *string `snap:"description" from:"Description" doc:"what its owner wrote about it"`
+	CreationDate       *string `snap:"creationdate" from:"CreationDate" doc:"when it was made, as the API writes it"`
+	Owner              *string `snap:"owner" from:"OwnerId" doc:"the account that owns it"`
+	OwnerAlias         *string `snap:"image_owner_alias" from:"ImageOwnerAlias" doc:"a word for well-known owners, 'amazon' or 'aws-marketplace'"`
+	Location           *string `snap:"location" from:"ImageLocation" doc:"where the manifest is, or owner and name"`
+	Type               *string `snap:"type" from:"ImageType" doc:"'machine', 'kernel' or 'ramdisk'"`
+	State              *string `snap:"state" from:"State" doc:"'available', 'pending', 'failed', 'deregistered', …"`
+	Public             *bool   `snap:"ispublic" from:"Public" doc:"whether every AWS account may launch from it"`
+	Architecture       *string `snap:"architecture" from:"Architecture" doc:"the processor that it is for, such as 'x86_64' or 'arm64'"`
+	Platform           *string `snap:"platform" from:"Platform" doc:"'windows'; null for anything else"`
+	PlatformDetails    *string `snap:"platform_details" from:"PlatformDetails" doc:"the operating system and what is licensed with it"`
+	UsageOperation     *string `snap:"usageoperation" from:"UsageOperation" doc:"the code under which its use is billed"`
+	VirtualizationType *string `snap:"virtualizationtype" from:"VirtualizationType" doc:"'hvm' or 'paravirtual'"`
+	Hypervisor         *string `snap:"hypervisor" from:"Hypervisor" doc:"'xen' or 'ovm'"`
+	BootMode           *string `snap:"bootmode" from:"BootMode" doc:"the firmware that it needs, 'legacy-bios', 'uefi' or 'uefi-preferred'"`
+	KernelID           *string `snap:"kernel_id" from:"KernelId" doc:"the kernel, of a paravirtual image"`
+	RAMDiskID          *string `snap:"ramdisk_id" from:"RamdiskId" doc:"the RAM disk, of a paravirtual image"`
+	RootDeviceName     *string `snap:"rootdevicename" from:"RootDeviceName" doc:"the device that it starts from, such as '/dev/xvda'"`
+	RootDeviceType     *string `snap:"rootdevicetype" from:"RootDeviceType" doc:"what that device is: 'ebs' or 'instance-store'"`
+	ENASupport         *bool   `snap:"enasupport" from:"EnaSupport" doc:"whether it has the driver of the Elastic Network Adapter"`
+	SRIOVNetSupport    *string `snap:"sriov_net_support" from:"SriovNetSupport" doc:"'simple' where it can use a network card's virtual functions directly"`
 }
 
 var ec2Images = kind.Of[ec2Image](kind.Table{
 	Name: "ec2_image", Label: "AWSEC2Image", Aliases: []string{"EC2Image"},
+	Doc: "A machine image that the account owns, or that its instances, launch templates and launch configurations use.",
 })
 
 var _ = api.Declare(api.Sync{

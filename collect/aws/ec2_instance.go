@@ -16,51 +16,52 @@ import (
 
 // ec2Reservation is what one launch asked for: one or more instances.
 type ec2Reservation struct {
-	ID            string  `snap:"id,key" from:"ReservationId"`
-	ReservationID *string `snap:"reservationid" from:"ReservationId"`
-	OwnerID       *string `snap:"ownerid" from:"OwnerId"`
-	RequesterID   *string `snap:"requesterid" from:"RequesterId"`
+	ID            string  `snap:"id,key" from:"ReservationId" doc:"the reservation, 'r-…'"`
+	ReservationID *string `snap:"reservationid" from:"ReservationId" doc:"the reservation, 'r-…'"`
+	OwnerID       *string `snap:"ownerid" from:"OwnerId" doc:"the account that launched"`
+	RequesterID   *string `snap:"requesterid" from:"RequesterId" doc:"who launched on the owner's behalf, such as a service"`
 	Region        string  `snap:"region"`
 }
 
 var ec2Reservations = kind.Of[ec2Reservation](kind.Table{
 	Name: "ec2_reservation", Label: "AWSEC2Reservation", Aliases: []string{"EC2Reservation"},
+	Doc: "What one launch asked for: one or more instances.",
 })
 
 // ec2Instance is a virtual machine.
 type ec2Instance struct {
-	ID                      string     `snap:"id,key" from:"InstanceId"`
-	InstanceID              *string    `snap:"instanceid,index" from:"InstanceId"`
+	ID                      string     `snap:"id,key" from:"InstanceId" doc:"the instance, 'i-…'"`
+	InstanceID              *string    `snap:"instanceid,index" from:"InstanceId" doc:"the instance, 'i-…'"`
 	ARN                     string     `snap:"arn,index"`
 	Region                  string     `snap:"region"`
-	State                   *string    `snap:"state" from:"State.Name"`
-	InstanceType            *string    `snap:"instancetype" from:"InstanceType"`
-	ImageID                 *string    `snap:"imageid" from:"ImageId"`
-	PublicDNSName           *string    `snap:"publicdnsname,index" from:"PublicDnsName"`
-	PublicIPAddress         *string    `snap:"publicipaddress" from:"PublicIpAddress"`
-	PrivateIPAddress        *string    `snap:"privateipaddress" from:"PrivateIpAddress"`
-	IPv6Address             *string    `snap:"ipv6address"`
-	LaunchTime              *time.Time `snap:"launchtime" from:"LaunchTime"`
-	LaunchTimeUnix          *string    `snap:"launchtimeunix"`
-	MonitoringState         *string    `snap:"monitoringstate" from:"Monitoring.State"`
-	AvailabilityZone        *string    `snap:"availabilityzone" from:"Placement.AvailabilityZone"`
-	Tenancy                 *string    `snap:"tenancy" from:"Placement.Tenancy"`
-	HostResourceGroupARN    *string    `snap:"hostresourcegrouparn" from:"Placement.HostResourceGroupArn"`
-	Platform                *string    `snap:"platform" from:"Platform"`
-	Architecture            *string    `snap:"architecture" from:"Architecture"`
-	EBSOptimized            *bool      `snap:"ebsoptimized" from:"EbsOptimized"`
-	BootMode                *string    `snap:"bootmode" from:"BootMode"`
-	InstanceLifecycle       *string    `snap:"instancelifecycle" from:"InstanceLifecycle"`
-	IAMInstanceProfile      *string    `snap:"iaminstanceprofile" from:"IamInstanceProfile.Arn"`
-	EKSClusterName          *string    `snap:"eks_cluster_name"`
-	MetadataHTTPTokens      *string    `snap:"metadatahttptokens,index" from:"MetadataOptions.HttpTokens"`
-	MetadataHTTPHopLimit    *int64     `snap:"metadatahttpputresponsehoplimit" from:"MetadataOptions.HttpPutResponseHopLimit"`
-	MetadataHTTPEndpoint    *string    `snap:"metadatahttpendpoint" from:"MetadataOptions.HttpEndpoint"`
-	MetadataHTTPProtocolIP6 *string    `snap:"metadatahttpprotocolipv6" from:"MetadataOptions.HttpProtocolIpv6"`
-	MetadataInstanceTags    *string    `snap:"metadatainstancetags" from:"MetadataOptions.InstanceMetadataTags"`
-	IMDSAccessMode          *string    `snap:"imdsaccessmode"`
-	IMDSv1Enabled           *bool      `snap:"imdsv1enabled"`
-	IMDSv2Required          *bool      `snap:"imdsv2required"`
+	State                   *string    `snap:"state" from:"State.Name" doc:"'pending', 'running', 'stopping', 'stopped', 'shutting-down' or 'terminated'"`
+	InstanceType            *string    `snap:"instancetype" from:"InstanceType" doc:"its size, such as 't3.micro'"`
+	ImageID                 *string    `snap:"imageid" from:"ImageId" doc:"the machine image that it was started from"`
+	PublicDNSName           *string    `snap:"publicdnsname,index" from:"PublicDnsName" doc:"its public DNS name; empty where it has none"`
+	PublicIPAddress         *string    `snap:"publicipaddress" from:"PublicIpAddress" doc:"its public IPv4 address"`
+	PrivateIPAddress        *string    `snap:"privateipaddress" from:"PrivateIpAddress" doc:"its private IPv4 address, of the first interface"`
+	IPv6Address             *string    `snap:"ipv6address" doc:"the IPv6 address of its first interface: the primary one, else the first"`
+	LaunchTime              *time.Time `snap:"launchtime" from:"LaunchTime" doc:"when it was last started"`
+	LaunchTimeUnix          *string    `snap:"launchtimeunix" doc:"the same in seconds since 1970, as the text of a decimal number"`
+	MonitoringState         *string    `snap:"monitoringstate" from:"Monitoring.State" doc:"whether it reports every minute: 'enabled', 'disabled' or on the way"`
+	AvailabilityZone        *string    `snap:"availabilityzone" from:"Placement.AvailabilityZone" doc:"the zone that it runs in"`
+	Tenancy                 *string    `snap:"tenancy" from:"Placement.Tenancy" doc:"whose hardware: 'default' (shared), 'dedicated' or 'host'"`
+	HostResourceGroupARN    *string    `snap:"hostresourcegrouparn" from:"Placement.HostResourceGroupArn" doc:"the group of dedicated hosts that it is placed on"`
+	Platform                *string    `snap:"platform" from:"Platform" doc:"'windows'; null for anything else"`
+	Architecture            *string    `snap:"architecture" from:"Architecture" doc:"its processor, such as 'x86_64' or 'arm64'"`
+	EBSOptimized            *bool      `snap:"ebsoptimized" from:"EbsOptimized" doc:"whether it has bandwidth of its own to its volumes"`
+	BootMode                *string    `snap:"bootmode" from:"BootMode" doc:"the firmware that it starts with, 'legacy-bios' or 'uefi'"`
+	InstanceLifecycle       *string    `snap:"instancelifecycle" from:"InstanceLifecycle" doc:"'spot' or 'scheduled'; null for one paid by the hour"`
+	IAMInstanceProfile      *string    `snap:"iaminstanceprofile" from:"IamInstanceProfile.Arn" doc:"the ARN of its instance profile, which hands it a role"`
+	EKSClusterName          *string    `snap:"eks_cluster_name" doc:"the Kubernetes cluster that its tags say it works for"`
+	MetadataHTTPTokens      *string    `snap:"metadatahttptokens,index" from:"MetadataOptions.HttpTokens" doc:"whether its metadata service wants a session token (IMDSv2): 'required' or 'optional'"`
+	MetadataHTTPHopLimit    *int64     `snap:"metadatahttpputresponsehoplimit" from:"MetadataOptions.HttpPutResponseHopLimit" doc:"over how many network hops a metadata token may travel, 1 to 64"`
+	MetadataHTTPEndpoint    *string    `snap:"metadatahttpendpoint" from:"MetadataOptions.HttpEndpoint" doc:"whether its metadata service answers: 'enabled' or 'disabled'"`
+	MetadataHTTPProtocolIP6 *string    `snap:"metadatahttpprotocolipv6" from:"MetadataOptions.HttpProtocolIpv6" doc:"whether the metadata service answers over IPv6"`
+	MetadataInstanceTags    *string    `snap:"metadatainstancetags" from:"MetadataOptions.InstanceMetadataTags" doc:"whether the metadata service tells the instance's tags"`
+	IMDSAccessMode          *string    `snap:"imdsaccessmode" doc:"'v2_only' or 'v1_or_v2', from metadatahttptokens"`
+	IMDSv1Enabled           *bool      `snap:"imdsv1enabled" doc:"whether the metadata service answers without a token, from metadatahttptokens"`
+	IMDSv2Required          *bool      `snap:"imdsv2required" doc:"whether the metadata service wants a token, from metadatahttptokens"`
 
 	ReservationID string `snap:"_reservation_id"`
 }
@@ -77,6 +78,7 @@ var instanceOntology = kind.Ontology{
 
 var ec2Instances = kind.Of[ec2Instance](kind.Table{
 	Name: "ec2_instance", Label: "AWSEC2Instance", Aliases: []string{"EC2Instance", "ComputeInstance"},
+	Doc:      "A virtual machine. One that was terminated is listed for about an hour.",
 	Ontology: instanceOntology,
 	Links: []kind.Link{
 		{Type: "MEMBER_OF_EC2_RESERVATION", To: "AWSEC2Reservation", On: kind.On{"reservationid": "_reservation_id"}},
@@ -98,6 +100,7 @@ type ec2InstanceSubnet struct {
 
 var ec2InstanceSubnets = kind.Of[ec2InstanceSubnet](kind.Table{
 	Name: "ec2_instance_subnet", Label: "AWSEC2Subnet", Aliases: []string{"EC2Subnet", "Subnet"}, Stub: true,
+	Doc:      "What an instance says of its subnet.",
 	Ontology: subnetOntology,
 	Links:    []kind.Link{{Type: "PART_OF_SUBNET", From: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}}},
 })
@@ -111,6 +114,7 @@ type ec2InstanceSecurityGroup struct {
 
 var ec2InstanceSecurityGroups = kind.Of[ec2InstanceSecurityGroup](kind.Table{
 	Name: "ec2_instance_security_group", Label: "AWSEC2SecurityGroup", Aliases: []string{"EC2SecurityGroup"}, Stub: true,
+	Doc:      "What an instance says of a security group of its own.",
 	Ontology: securityGroupOntology,
 	Links:    []kind.Link{{Type: "MEMBER_OF_EC2_SECURITY_GROUP", From: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}}},
 })
@@ -125,6 +129,7 @@ type ec2InstanceKeyPair struct {
 
 var ec2InstanceKeyPairs = kind.Of[ec2InstanceKeyPair](kind.Table{
 	Name: "ec2_instance_key_pair", Label: "AWSEC2KeyPair", Aliases: []string{"EC2KeyPair", "KeyPair"}, Stub: true,
+	Doc:   "What an instance says of the key pair that it accepts.",
 	Links: []kind.Link{{Type: "SSH_LOGIN_TO", To: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}}},
 })
 
@@ -143,6 +148,7 @@ type ec2InstanceInterface struct {
 
 var ec2InstanceInterfaces = kind.Of[ec2InstanceInterface](kind.Table{
 	Name: "ec2_instance_network_interface", Label: "AWSNetworkInterface", Aliases: []string{"NetworkInterface"}, Stub: true,
+	Doc: "What an instance says of one of its network interfaces.",
 	Links: []kind.Link{
 		{Type: "NETWORK_INTERFACE", From: "AWSEC2Instance", On: kind.On{"id": "_instance_id"}},
 		{Type: "PART_OF_SUBNET", To: "AWSEC2Subnet", On: kind.On{"id": "_subnet_id"}},
@@ -153,27 +159,29 @@ var ec2InstanceInterfaces = kind.Of[ec2InstanceInterface](kind.Table{
 type ec2InstanceVolume struct {
 	ID                  string   `snap:"id,key" from:"VolumeId"`
 	VolumeID            *string  `snap:"volumeid,index" from:"VolumeId"`
-	DeleteOnTermination *bool    `snap:"deleteontermination" from:"DeleteOnTermination"`
+	DeleteOnTermination *bool    `snap:"deleteontermination" from:"DeleteOnTermination" doc:"whether it goes when its instance is terminated, as the instance says"`
 	Instances           []string `snap:"_instance_ids"`
 }
 
 var ec2InstanceVolumes = kind.Of[ec2InstanceVolume](kind.Table{
 	Name: "ec2_instance_volume", Label: "AWSEBSVolume", Aliases: []string{"EBSVolume", "BlockStorage"}, Stub: true,
+	Doc:      "What an instance says of one of its volumes.",
 	Ontology: volumeOntology,
 	Links:    []kind.Link{{Type: "ATTACHED_TO", To: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}}},
 })
 
 // ec2IPv6Address is an IPv6 address of a network interface.
 type ec2IPv6Address struct {
-	ID          string  `snap:"id,key" from:"Ipv6Address"`
-	Address     *string `snap:"ipv6_address,index" from:"Ipv6Address"`
-	InterfaceID *string `snap:"network_interface_id"`
-	Primary     bool    `snap:"primary" from:"IsPrimaryIpv6"`
+	ID          string  `snap:"id,key" from:"Ipv6Address" doc:"the address"`
+	Address     *string `snap:"ipv6_address,index" from:"Ipv6Address" doc:"the address"`
+	InterfaceID *string `snap:"network_interface_id" doc:"the interface that has it"`
+	Primary     bool    `snap:"primary" from:"IsPrimaryIpv6" doc:"whether it is the interface's primary IPv6 address, which stays as long as the interface"`
 	Region      string  `snap:"region"`
 }
 
 var ec2IPv6Addresses = kind.Of[ec2IPv6Address](kind.Table{
 	Name: "ec2_ipv6_address", Label: "AWSEC2Ipv6Address", Aliases: []string{"EC2Ipv6Address", "Ip"},
+	Doc:   "An IPv6 address of an instance's network interface.",
 	Links: []kind.Link{{Type: "IPV6_ADDRESS", From: "AWSNetworkInterface", On: kind.On{"id": "network_interface_id"}}},
 })
 

@@ -12,15 +12,16 @@ import (
 
 // ec2InternetGateway is a VPC's way to the internet.
 type ec2InternetGateway struct {
-	ID      string   `snap:"id,key" from:"InternetGatewayId"`
-	ARN     string   `snap:"arn,index"`
-	OwnerID *string  `snap:"ownerid" from:"OwnerId"`
+	ID      string   `snap:"id,key" from:"InternetGatewayId" doc:"the gateway, 'igw-…'"`
+	ARN     string   `snap:"arn,index" doc:"its ARN, with the account that owns it"`
+	OwnerID *string  `snap:"ownerid" from:"OwnerId" doc:"the account that owns it"`
 	Region  string   `snap:"region"`
 	VPCIDs  []string `snap:"_vpc_ids" from:"Attachments.VpcId"`
 }
 
 var ec2InternetGateways = kind.Of[ec2InternetGateway](kind.Table{
 	Name: "ec2_internet_gateway", Label: "AWSInternetGateway",
+	Doc:   "A VPC's way to the internet and back.",
 	Links: []kind.Link{{Type: "ATTACHED_TO", To: "AWSVpc", On: kind.On{"id": "_vpc_ids"}}},
 })
 

@@ -12,15 +12,16 @@ import (
 
 // ec2KeyPair is the public half of a key that instances let in by SSH.
 type ec2KeyPair struct {
-	ID          string  `snap:"id,key"`
-	ARN         string  `snap:"arn,index"`
-	Name        *string `snap:"keyname" from:"KeyName"`
-	Fingerprint *string `snap:"keyfingerprint,index" from:"KeyFingerprint"`
+	ID          string  `snap:"id,key" doc:"its ARN"`
+	ARN         string  `snap:"arn,index" doc:"its ARN, which ends in its name"`
+	Name        *string `snap:"keyname" from:"KeyName" doc:"its name, unique within account and region"`
+	Fingerprint *string `snap:"keyfingerprint,index" from:"KeyFingerprint" doc:"a digest of the key: 20 bytes where AWS made an RSA key, 16 where one was uploaded"`
 	Region      string  `snap:"region"`
 }
 
 var ec2KeyPairs = kind.Of[ec2KeyPair](kind.Table{
 	Name: "ec2_key_pair", Label: "AWSEC2KeyPair", Aliases: []string{"EC2KeyPair", "KeyPair"},
+	Doc: "The public half of a key with which one logs in to instances.",
 })
 
 var _ = api.Declare(api.Sync{

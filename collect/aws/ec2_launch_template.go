@@ -17,18 +17,19 @@ import (
 // launchTemplate says how instances are launched; what it says is in its
 // versions.
 type launchTemplate struct {
-	ID                   string  `snap:"id,key" from:"LaunchTemplateId"`
-	LaunchTemplateID     *string `snap:"launch_template_id" from:"LaunchTemplateId"`
-	Name                 *string `snap:"name" from:"LaunchTemplateName"`
+	ID                   string  `snap:"id,key" from:"LaunchTemplateId" doc:"the template, 'lt-…'"`
+	LaunchTemplateID     *string `snap:"launch_template_id" from:"LaunchTemplateId" doc:"the template, 'lt-…'"`
+	Name                 *string `snap:"name" from:"LaunchTemplateName" doc:"its name, unique within account and region"`
 	Region               string  `snap:"region"`
-	CreateTime           *string `snap:"create_time"` // Unix seconds, as text
-	CreatedBy            *string `snap:"created_by" from:"CreatedBy"`
-	DefaultVersionNumber *int64  `snap:"default_version_number" from:"DefaultVersionNumber"`
-	LatestVersionNumber  *int64  `snap:"latest_version_number" from:"LatestVersionNumber"`
+	CreateTime           *string `snap:"create_time" doc:"when it was made, in seconds since 1970, as text"`
+	CreatedBy            *string `snap:"created_by" from:"CreatedBy" doc:"the ARN of who made it"`
+	DefaultVersionNumber *int64  `snap:"default_version_number" from:"DefaultVersionNumber" doc:"the version that is used where none is named"`
+	LatestVersionNumber  *int64  `snap:"latest_version_number" from:"LatestVersionNumber" doc:"the newest version"`
 }
 
 var launchTemplates = kind.Of[launchTemplate](kind.Table{
 	Name: "ec2_launch_template", Label: "AWSLaunchTemplate", Aliases: []string{"LaunchTemplate"},
+	Doc: "A launch template: what it says is in its versions.",
 })
 
 // launchTemplateVersion is one version of a launch template: its id is
@@ -36,27 +37,28 @@ var launchTemplates = kind.Of[launchTemplate](kind.Table{
 // shutdown behavior and the RAM disk too, but looks for them under names that
 // the API does not use, so that they are never there.
 type launchTemplateVersion struct {
-	ID                    string   `snap:"id,key"`
-	Name                  *string  `snap:"name" from:"LaunchTemplateName"`
+	ID                    string   `snap:"id,key" doc:"template and version number, joined by '-'"`
+	Name                  *string  `snap:"name" from:"LaunchTemplateName" doc:"the template's name"`
 	Region                string   `snap:"region"`
-	VersionNumber         *int64   `snap:"version_number" from:"VersionNumber"`
-	VersionDescription    *string  `snap:"version_description" from:"VersionDescription"`
-	DefaultVersion        *bool    `snap:"default_version" from:"DefaultVersion"`
-	CreateTime            *string  `snap:"create_time"` // Unix seconds, as text
-	CreatedBy             *string  `snap:"created_by" from:"CreatedBy"`
-	ImageID               *string  `snap:"image_id" from:"LaunchTemplateData.ImageId"`
-	InstanceType          *string  `snap:"instance_type" from:"LaunchTemplateData.InstanceType"`
-	KeyName               *string  `snap:"key_name" from:"LaunchTemplateData.KeyName"`
-	KernelID              *string  `snap:"kernel_id" from:"LaunchTemplateData.KernelId"`
-	EBSOptimized          *bool    `snap:"ebs_optimized" from:"LaunchTemplateData.EbsOptimized"`
-	DisableAPITermination *bool    `snap:"disable_api_termination" from:"LaunchTemplateData.DisableApiTermination"`
-	SecurityGroupIDs      []string `snap:"security_group_ids" from:"LaunchTemplateData.SecurityGroupIds"`
-	SecurityGroups        []string `snap:"security_groups" from:"LaunchTemplateData.SecurityGroups"`
+	VersionNumber         *int64   `snap:"version_number" from:"VersionNumber" doc:"counts from 1 and is never used again"`
+	VersionDescription    *string  `snap:"version_description" from:"VersionDescription" doc:"what was written about this version"`
+	DefaultVersion        *bool    `snap:"default_version" from:"DefaultVersion" doc:"whether this is the version used where none is named"`
+	CreateTime            *string  `snap:"create_time" doc:"when it was made, in seconds since 1970, as text"`
+	CreatedBy             *string  `snap:"created_by" from:"CreatedBy" doc:"the ARN of who made it"`
+	ImageID               *string  `snap:"image_id" from:"LaunchTemplateData.ImageId" doc:"the machine image, or a parameter that names it"`
+	InstanceType          *string  `snap:"instance_type" from:"LaunchTemplateData.InstanceType" doc:"the size of the instances, such as 't3.micro'"`
+	KeyName               *string  `snap:"key_name" from:"LaunchTemplateData.KeyName" doc:"the key pair that instances accept"`
+	KernelID              *string  `snap:"kernel_id" from:"LaunchTemplateData.KernelId" doc:"the kernel, for paravirtual images"`
+	EBSOptimized          *bool    `snap:"ebs_optimized" from:"LaunchTemplateData.EbsOptimized" doc:"whether instances have bandwidth of their own to their volumes"`
+	DisableAPITermination *bool    `snap:"disable_api_termination" from:"LaunchTemplateData.DisableApiTermination" doc:"whether instances refuse to be terminated until that is lifted"`
+	SecurityGroupIDs      []string `snap:"security_group_ids" from:"LaunchTemplateData.SecurityGroupIds" doc:"the security groups of the instances, by id"`
+	SecurityGroups        []string `snap:"security_groups" from:"LaunchTemplateData.SecurityGroups" doc:"the security groups of the instances, by name"`
 	LaunchTemplateID      *string  `snap:"_launch_template_id" from:"LaunchTemplateId"`
 }
 
 var launchTemplateVersions = kind.Of[launchTemplateVersion](kind.Table{
 	Name: "ec2_launch_template_version", Label: "AWSLaunchTemplateVersion", Aliases: []string{"LaunchTemplateVersion"},
+	Doc:   "One version of a launch template: how instances are launched.",
 	Links: []kind.Link{{Type: "VERSION", From: "AWSLaunchTemplate", On: kind.On{"id": "_launch_template_id"}}},
 })
 

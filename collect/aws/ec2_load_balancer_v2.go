@@ -17,21 +17,22 @@ import (
 // id is the DNS name as AWS writes it; dnsname is in lower case, to be compared
 // with DNS records.
 type elbv2LoadBalancer struct {
-	ID                    string   `snap:"id,key" from:"DNSName"`
+	ID                    string   `snap:"id,key" from:"DNSName" doc:"its DNS name, as AWS writes it"`
 	ARN                   *string  `snap:"arn,index" from:"LoadBalancerArn"`
-	Name                  *string  `snap:"name" from:"LoadBalancerName"`
-	DNSName               string   `snap:"dnsname,index"`
-	CanonicalHostedZoneID *string  `snap:"canonicalhostedzonenameid" from:"CanonicalHostedZoneId"`
-	Type                  *string  `snap:"type" from:"Type"`
-	Scheme                *string  `snap:"scheme" from:"Scheme"`
+	Name                  *string  `snap:"name" from:"LoadBalancerName" doc:"its name, unique within account and region"`
+	DNSName               string   `snap:"dnsname,index" doc:"its DNS name in lower case, to be compared with DNS records"`
+	CanonicalHostedZoneID *string  `snap:"canonicalhostedzonenameid" from:"CanonicalHostedZoneId" doc:"the hosted zone that an alias record would name"`
+	Type                  *string  `snap:"type" from:"Type" doc:"'application', 'network' or 'gateway'"`
+	Scheme                *string  `snap:"scheme" from:"Scheme" doc:"'internet-facing' or 'internal'; null for a gateway one"`
 	Region                string   `snap:"region"`
-	CreatedTime           *string  `snap:"createdtime" from:"CreatedTime" as:"text"`
+	CreatedTime           *string  `snap:"createdtime" from:"CreatedTime" as:"text" doc:"when it was made, as text"`
 	GroupIDs              []string `snap:"_group_ids" from:"SecurityGroups"`
 	SubnetIDs             []string `snap:"_subnet_ids" from:"AvailabilityZones.SubnetId"`
 }
 
 var elbv2LoadBalancers = kind.Of[elbv2LoadBalancer](kind.Table{
 	Name: "elbv2_load_balancer", Label: "AWSLoadBalancerV2", Aliases: []string{"LoadBalancer", "LoadBalancerV2"},
+	Doc: "An Application, Network or Gateway Load Balancer.",
 	Ontology: kind.Ontology{
 		"name": kind.Same("name"), "lb_type": kind.Same("type"), "scheme": kind.Mapped("scheme", loadBalancerSchemes),
 		"dns_name": kind.Same("dnsname"), "region": kind.Same("region"),
@@ -44,38 +45,40 @@ var elbv2LoadBalancers = kind.Of[elbv2LoadBalancer](kind.Table{
 
 // elbv2Listener is a port that a load balancer listens on.
 type elbv2Listener struct {
-	ID                         string  `snap:"id,key" from:"ListenerArn"`
-	Port                       *int64  `snap:"port" from:"Port"`
-	Protocol                   *string `snap:"protocol" from:"Protocol"`
-	SSLPolicy                  *string `snap:"ssl_policy" from:"SslPolicy"`
-	MutualAuthenticationMode   *string `snap:"mutual_authentication_mode" from:"MutualAuthentication.Mode"`
-	TrustStoreARN              *string `snap:"trust_store_arn" from:"MutualAuthentication.TrustStoreArn"`
-	IgnoreClientCertExpiry     *bool   `snap:"ignore_client_certificate_expiry" from:"MutualAuthentication.IgnoreClientCertificateExpiry"`
-	TrustStoreAssociation      *string `snap:"trust_store_association_status" from:"MutualAuthentication.TrustStoreAssociationStatus"`
-	AdvertiseTrustStoreCANames *string `snap:"advertise_trust_store_ca_names" from:"MutualAuthentication.AdvertiseTrustStoreCaNames"`
+	ID                         string  `snap:"id,key" from:"ListenerArn" doc:"its ARN"`
+	Port                       *int64  `snap:"port" from:"Port" doc:"the port that it listens on"`
+	Protocol                   *string `snap:"protocol" from:"Protocol" doc:"what it speaks there: 'HTTP', 'HTTPS', 'TCP', 'TLS', 'UDP', 'TCP_UDP' or 'GENEVE'"`
+	SSLPolicy                  *string `snap:"ssl_policy" from:"SslPolicy" doc:"which protocols and ciphers it accepts, by the policy's name"`
+	MutualAuthenticationMode   *string `snap:"mutual_authentication_mode" from:"MutualAuthentication.Mode" doc:"what it does with clients' certificates: 'off', 'verify' or 'passthrough'"`
+	TrustStoreARN              *string `snap:"trust_store_arn" from:"MutualAuthentication.TrustStoreArn" doc:"the authorities by which it verifies clients' certificates"`
+	IgnoreClientCertExpiry     *bool   `snap:"ignore_client_certificate_expiry" from:"MutualAuthentication.IgnoreClientCertificateExpiry" doc:"whether an expired client certificate will do"`
+	TrustStoreAssociation      *string `snap:"trust_store_association_status" from:"MutualAuthentication.TrustStoreAssociationStatus" doc:"'active', or 'removed' where its owner took the trust store away"`
+	AdvertiseTrustStoreCANames *string `snap:"advertise_trust_store_ca_names" from:"MutualAuthentication.AdvertiseTrustStoreCaNames" doc:"whether it tells clients which authorities it trusts, 'on' or 'off'"`
 	LoadBalancerID             string  `snap:"_load_balancer_id"`
 }
 
 var elbv2Listeners = kind.Of[elbv2Listener](kind.Table{
 	Name: "elbv2_listener", Label: "AWSELBV2Listener", Aliases: []string{"ELBV2Listener", "Endpoint"},
+	Doc:   "A port that a load balancer listens on.",
 	Links: []kind.Link{{Type: "ELBV2_LISTENER", From: "AWSLoadBalancerV2", On: kind.On{"id": "_load_balancer_id"}}},
 })
 
 // elbv2TargetGroup is a set of targets that load balancers send traffic to.
 type elbv2TargetGroup struct {
-	ID              string   `snap:"id,key" from:"TargetGroupArn"`
+	ID              string   `snap:"id,key" from:"TargetGroupArn" doc:"its ARN"`
 	ARN             *string  `snap:"arn,index" from:"TargetGroupArn"`
-	Name            *string  `snap:"name" from:"TargetGroupName"`
-	TargetType      *string  `snap:"target_type" from:"TargetType"`
-	Protocol        *string  `snap:"protocol" from:"Protocol"`
-	Port            *int64   `snap:"port" from:"Port"`
-	VPCID           *string  `snap:"vpc_id" from:"VpcId"`
+	Name            *string  `snap:"name" from:"TargetGroupName" doc:"its name, unique within account and region"`
+	TargetType      *string  `snap:"target_type" from:"TargetType" doc:"what its targets are: 'instance', 'ip', 'lambda' or 'alb'"`
+	Protocol        *string  `snap:"protocol" from:"Protocol" doc:"what load balancers speak with its targets; null for functions"`
+	Port            *int64   `snap:"port" from:"Port" doc:"the port of the targets that is used where a target names none"`
+	VPCID           *string  `snap:"vpc_id" from:"VpcId" doc:"the VPC of its targets; null for functions"`
 	Region          string   `snap:"region"`
 	LoadBalancerIDs []string `snap:"_load_balancer_ids"`
 }
 
 var elbv2TargetGroups = kind.Of[elbv2TargetGroup](kind.Table{
 	Name: "elbv2_target_group", Label: "AWSELBV2TargetGroup", Aliases: []string{"ELBV2TargetGroup"},
+	Doc:   "A set of targets that load balancers send traffic to. One that no load balancer uses is left out.",
 	Links: []kind.Link{{Type: "ELBV2_TARGET_GROUP", From: "AWSLoadBalancerV2", On: kind.On{"id": "_load_balancer_ids"}}},
 })
 
@@ -83,17 +86,17 @@ var elbv2TargetGroups = kind.Of[elbv2TargetGroup](kind.Table{
 // registered in several groups of a load balancer is one relationship, which
 // tells of the last group.
 type elbv2Target struct {
-	LoadBalancerID string  `snap:"load_balancer_id,key"`
-	TargetID       string  `snap:"target_id,key"`
-	Port           *int64  `snap:"port"`
-	Protocol       *string `snap:"protocol"`
-	TargetGroupARN string  `snap:"target_group_arn"`
-	VPCID          *string `snap:"vpc_id"`
+	LoadBalancerID string  `snap:"load_balancer_id,key" doc:"the load balancer's DNS name"`
+	TargetID       string  `snap:"target_id,key" doc:"the target as it was registered: instance, address or ARN (of a function without version or alias)"`
+	Port           *int64  `snap:"port" doc:"the target group's port"`
+	Protocol       *string `snap:"protocol" doc:"the target group's protocol"`
+	TargetGroupARN string  `snap:"target_group_arn" doc:"the target group that registers it; of several the last one"`
+	VPCID          *string `snap:"vpc_id" doc:"the target group's VPC, in which an address is meant"`
 }
 
 // elbv2TargetTable makes the tables, which differ in what a target is.
-func elbv2TargetTable(name, label string, on kind.On) *kind.Typed[elbv2Target] {
-	return kind.Of[elbv2Target](kind.Table{Name: name, Between: &kind.Between{
+func elbv2TargetTable(name, doc, label string, on kind.On) *kind.Typed[elbv2Target] {
+	return kind.Of[elbv2Target](kind.Table{Name: name, Doc: doc, Between: &kind.Between{
 		Type:  "EXPOSE",
 		From:  kind.End{Label: "AWSLoadBalancerV2", On: kind.On{"id": "load_balancer_id"}},
 		To:    kind.End{Label: label, On: on},
@@ -104,10 +107,10 @@ func elbv2TargetTable(name, label string, on kind.On) *kind.Typed[elbv2Target] {
 // An address is unique only inside a network; the load balancer's interfaces
 // and targets in the same network may be listed by another sync or account.
 var (
-	elbv2InstanceTargets = elbv2TargetTable("elbv2_instance_target", "AWSEC2Instance", kind.On{"instanceid": "target_id"})
-	elbv2LambdaTargets   = elbv2TargetTable("elbv2_lambda_target", "AWSLambda", kind.On{"id": "target_id"})
-	elbv2ALBTargets      = elbv2TargetTable("elbv2_alb_target", "AWSLoadBalancerV2", kind.On{"arn": "target_id"})
-	elbv2IPTargets       = elbv2TargetTable("elbv2_ip_target", "AWSEC2PrivateIp", kind.On{"private_ip_address": "target_id", "vpc_id": "vpc_id"})
+	elbv2InstanceTargets = elbv2TargetTable("elbv2_instance_target", "An instance that a load balancer sends traffic to.", "AWSEC2Instance", kind.On{"instanceid": "target_id"})
+	elbv2LambdaTargets   = elbv2TargetTable("elbv2_lambda_target", "A function that a load balancer sends requests to.", "AWSLambda", kind.On{"id": "target_id"})
+	elbv2ALBTargets      = elbv2TargetTable("elbv2_alb_target", "An Application Load Balancer that a Network Load Balancer sends traffic to.", "AWSLoadBalancerV2", kind.On{"arn": "target_id"})
+	elbv2IPTargets       = elbv2TargetTable("elbv2_ip_target", "An address that a load balancer sends traffic to.", "AWSEC2PrivateIp", kind.On{"private_ip_address": "target_id", "vpc_id": "vpc_id"})
 
 	elbv2Targets = map[types.TargetTypeEnum]*kind.Typed[elbv2Target]{
 		types.TargetTypeEnumInstance: elbv2InstanceTargets, types.TargetTypeEnumLambda: elbv2LambdaTargets,

@@ -16,22 +16,22 @@ import (
 // ec2NetworkInterface is a network card of an instance, a load balancer or any
 // other service in a VPC.
 type ec2NetworkInterface struct {
-	ID               string     `snap:"id,key" from:"NetworkInterfaceId"`
-	Description      *string    `snap:"description" from:"Description"`
-	InterfaceType    *string    `snap:"interface_type" from:"InterfaceType"`
-	MACAddress       *string    `snap:"mac_address,index" from:"MacAddress"`
-	PrivateDNSName   *string    `snap:"private_dns_name" from:"PrivateDnsName"`
-	PrivateIPAddress *string    `snap:"private_ip_address,index" from:"PrivateIpAddress"`
-	PublicIP         *string    `snap:"public_ip,index" from:"Association.PublicIp"`
+	ID               string     `snap:"id,key" from:"NetworkInterfaceId" doc:"the interface, 'eni-…'"`
+	Description      *string    `snap:"description" from:"Description" doc:"what its maker wrote about it; services name what it is for"`
+	InterfaceType    *string    `snap:"interface_type" from:"InterfaceType" doc:"what it is for, 'interface', 'nat_gateway', 'lambda', 'vpc_endpoint', …"`
+	MACAddress       *string    `snap:"mac_address,index" from:"MacAddress" doc:"its hardware address"`
+	PrivateDNSName   *string    `snap:"private_dns_name" from:"PrivateDnsName" doc:"its private DNS name"`
+	PrivateIPAddress *string    `snap:"private_ip_address,index" from:"PrivateIpAddress" doc:"its primary private IPv4 address"`
+	PublicIP         *string    `snap:"public_ip,index" from:"Association.PublicIp" doc:"the public IPv4 address that stands for it"`
 	Region           string     `snap:"region"`
-	RequesterID      *string    `snap:"requester_id,index" from:"RequesterId"`
-	RequesterManaged *bool      `snap:"requester_managed" from:"RequesterManaged"`
-	SourceDestCheck  *bool      `snap:"source_dest_check" from:"SourceDestCheck"`
-	Status           *string    `snap:"status" from:"Status"`
-	SubnetID         *string    `snap:"subnetid,index" from:"SubnetId"`
-	SubnetID2        *string    `snap:"subnet_id,index" from:"SubnetId"`
-	AttachTime       *time.Time `snap:"attach_time" from:"Attachment.AttachTime"`
-	DeviceIndex      *int64     `snap:"device_index" from:"Attachment.DeviceIndex"`
+	RequesterID      *string    `snap:"requester_id,index" from:"RequesterId" doc:"the account or service on whose request it was made"`
+	RequesterManaged *bool      `snap:"requester_managed" from:"RequesterManaged" doc:"whether an AWS service looks after it"`
+	SourceDestCheck  *bool      `snap:"source_dest_check" from:"SourceDestCheck" doc:"whether it drops traffic that is neither from nor for it; a router or NAT instance has it off"`
+	Status           *string    `snap:"status" from:"Status" doc:"'available', 'in-use', 'attaching', 'detaching' or 'associated'"`
+	SubnetID         *string    `snap:"subnetid,index" from:"SubnetId" doc:"its subnet"`
+	SubnetID2        *string    `snap:"subnet_id,index" from:"SubnetId" doc:"its subnet"`
+	AttachTime       *time.Time `snap:"attach_time" from:"Attachment.AttachTime" doc:"when it was attached"`
+	DeviceIndex      *int64     `snap:"device_index" from:"Attachment.DeviceIndex" doc:"its place among the interfaces of its instance, from 0"`
 
 	InstanceID      *string  `snap:"_instance_id" from:"Attachment.InstanceId"`
 	GroupIDs        []string `snap:"_group_ids" from:"Groups.GroupId"`
@@ -40,6 +40,7 @@ type ec2NetworkInterface struct {
 
 var ec2NetworkInterfaces = kind.Of[ec2NetworkInterface](kind.Table{
 	Name: "ec2_network_interface", Label: "AWSNetworkInterface", Aliases: []string{"NetworkInterface"},
+	Doc: "A network card of an instance, a load balancer or any other service in a VPC.",
 	Links: []kind.Link{
 		{Type: "NETWORK_INTERFACE", From: "AWSEC2Instance", On: kind.On{"id": "_instance_id"}},
 		{Type: "NETWORK_INTERFACE", From: "AWSLoadBalancerV2", On: kind.On{"arn": "_load_balancer_arn"}},
@@ -51,17 +52,18 @@ var ec2NetworkInterfaces = kind.Of[ec2NetworkInterface](kind.Table{
 // ec2PrivateIP is a private IPv4 address of an interface: its id is
 // "interface:address", as many networks use the same addresses.
 type ec2PrivateIP struct {
-	ID               string  `snap:"id,key"`
-	InterfaceID      string  `snap:"network_interface_id"`
-	IPOwnerID        *string `snap:"ip_owner_id" from:"Association.IpOwnerId"`
-	Primary          *bool   `snap:"primary" from:"Primary"`
-	PrivateIPAddress *string `snap:"private_ip_address,index" from:"PrivateIpAddress"`
-	PublicIP         *string `snap:"public_ip" from:"Association.PublicIp"`
-	VPCID            *string `snap:"vpc_id"` // ours: with it, an address is unique (see elbv2IPTargets)
+	ID               string  `snap:"id,key" doc:"interface and address, joined by ':'"`
+	InterfaceID      string  `snap:"network_interface_id" doc:"the interface that has it"`
+	IPOwnerID        *string `snap:"ip_owner_id" from:"Association.IpOwnerId" doc:"the account that holds the public address which stands for it, or 'amazon'"`
+	Primary          *bool   `snap:"primary" from:"Primary" doc:"whether it is the interface's primary address"`
+	PrivateIPAddress *string `snap:"private_ip_address,index" from:"PrivateIpAddress" doc:"the address"`
+	PublicIP         *string `snap:"public_ip" from:"Association.PublicIp" doc:"the public IPv4 address that stands for it"`
+	VPCID            *string `snap:"vpc_id" doc:"its VPC, in which alone the address is unique; not a property of Cartography's"`
 }
 
 var ec2PrivateIPs = kind.Of[ec2PrivateIP](kind.Table{
 	Name: "ec2_private_ip", Label: "AWSEC2PrivateIp", Aliases: []string{"EC2PrivateIp"},
+	Doc:   "A private IPv4 address of a network interface.",
 	Links: []kind.Link{{Type: "PRIVATE_IP_ADDRESS", From: "AWSNetworkInterface", On: kind.On{"id": "network_interface_id"}}},
 })
 
@@ -76,6 +78,7 @@ type ec2InterfaceSubnet struct {
 
 var ec2InterfaceSubnets = kind.Of[ec2InterfaceSubnet](kind.Table{
 	Name: "ec2_interface_subnet", Label: "AWSEC2Subnet", Aliases: []string{"EC2Subnet", "Subnet"}, Stub: true,
+	Doc:      "What a network interface says of its subnet.",
 	Ontology: subnetOntology,
 })
 
@@ -87,6 +90,7 @@ type ec2InterfaceSecurityGroup struct {
 
 var ec2InterfaceSecurityGroups = kind.Of[ec2InterfaceSecurityGroup](kind.Table{
 	Name: "ec2_interface_security_group", Label: "AWSEC2SecurityGroup", Aliases: []string{"EC2SecurityGroup"}, Stub: true,
+	Doc:      "What a network interface says of a security group of its own.",
 	Ontology: securityGroupOntology,
 })
 

@@ -12,26 +12,27 @@ import (
 // ec2ReservedInstance is a purchase: instances of a type at a lower price for
 // a time.
 type ec2ReservedInstance struct {
-	ID                 string   `snap:"id,key" from:"ReservedInstancesId"`
+	ID                 string   `snap:"id,key" from:"ReservedInstancesId" doc:"the purchase"`
 	Region             string   `snap:"region"`
-	AvailabilityZone   *string  `snap:"availabilityzone" from:"AvailabilityZone"`
-	Type               *string  `snap:"type" from:"InstanceType"`
-	Count              *int64   `snap:"count" from:"InstanceCount"`
-	State              *string  `snap:"state" from:"State"`
-	Scope              *string  `snap:"scope" from:"Scope"`
-	Start              *string  `snap:"start" from:"Start" as:"text"`
-	End                *string  `snap:"end" from:"End" as:"text"`
-	Duration           *int64   `snap:"duration" from:"Duration"` // seconds
-	FixedPrice         *float64 `snap:"fixedprice" from:"FixedPrice"`
-	CurrencyCode       *string  `snap:"currencycode" from:"CurrencyCode"`
-	InstanceTenancy    *string  `snap:"instancetenancy" from:"InstanceTenancy"`
-	OfferingClass      *string  `snap:"offeringclass" from:"OfferingClass"`
-	OfferingType       *string  `snap:"offeringtype" from:"OfferingType"`
-	ProductDescription *string  `snap:"productdescription" from:"ProductDescription"`
+	AvailabilityZone   *string  `snap:"availabilityzone" from:"AvailabilityZone" doc:"the zone that it holds for; null: the whole region"`
+	Type               *string  `snap:"type" from:"InstanceType" doc:"the size of the instances, such as 't3.micro'"`
+	Count              *int64   `snap:"count" from:"InstanceCount" doc:"how many instances"`
+	State              *string  `snap:"state" from:"State" doc:"'active', 'payment-pending', 'payment-failed', 'retired', 'queued', …"`
+	Scope              *string  `snap:"scope" from:"Scope" doc:"whether it holds for a zone or the region: 'Availability Zone', 'Region'"`
+	Start              *string  `snap:"start" from:"Start" as:"text" doc:"when it began, as text"`
+	End                *string  `snap:"end" from:"End" as:"text" doc:"when it ends, as text"`
+	Duration           *int64   `snap:"duration" from:"Duration" doc:"how long it lasts, in seconds"`
+	FixedPrice         *float64 `snap:"fixedprice" from:"FixedPrice" doc:"what was paid in advance for each"`
+	CurrencyCode       *string  `snap:"currencycode" from:"CurrencyCode" doc:"the currency of the price, such as 'USD'"`
+	InstanceTenancy    *string  `snap:"instancetenancy" from:"InstanceTenancy" doc:"whose hardware: 'default' (shared), 'dedicated' or 'host'"`
+	OfferingClass      *string  `snap:"offeringclass" from:"OfferingClass" doc:"whether it can be exchanged: 'standard', 'convertible'"`
+	OfferingType       *string  `snap:"offeringtype" from:"OfferingType" doc:"when it is paid: 'All Upfront', 'Partial Upfront', 'No Upfront', …"`
+	ProductDescription *string  `snap:"productdescription" from:"ProductDescription" doc:"the operating system that it is for"`
 }
 
 var ec2ReservedInstances = kind.Of[ec2ReservedInstance](kind.Table{
 	Name: "ec2_reserved_instance", Label: "AWSEC2ReservedInstance", Aliases: []string{"EC2ReservedInstance"},
+	Doc: "A purchase: instances of one size at a lower price for a time.",
 })
 
 var _ = api.Declare(api.Sync{

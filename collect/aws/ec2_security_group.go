@@ -14,10 +14,10 @@ import (
 
 // ec2SecurityGroup is a set of rules about who may reach its members.
 type ec2SecurityGroup struct {
-	ID             string   `snap:"id,key" from:"GroupId"`
-	GroupID        *string  `snap:"groupid,index" from:"GroupId"`
-	Name           *string  `snap:"name" from:"GroupName"`
-	Description    *string  `snap:"description" from:"Description"`
+	ID             string   `snap:"id,key" from:"GroupId" doc:"the group, 'sg-…'"`
+	GroupID        *string  `snap:"groupid,index" from:"GroupId" doc:"the group, 'sg-…'"`
+	Name           *string  `snap:"name" from:"GroupName" doc:"its name, unique within its VPC"`
+	Description    *string  `snap:"description" from:"Description" doc:"what was written about it"`
 	Region         string   `snap:"region"`
 	VPCID          *string  `snap:"_vpc_id" from:"VpcId"`
 	SourceGroupIDs []string `snap:"_source_group_ids"`
@@ -27,6 +27,7 @@ var securityGroupOntology = kind.Ontology{"name": kind.Same("name")}
 
 var ec2SecurityGroups = kind.Of[ec2SecurityGroup](kind.Table{
 	Name: "ec2_security_group", Label: "AWSEC2SecurityGroup", Aliases: []string{"EC2SecurityGroup", "NetworkAccessControl"},
+	Doc:      "A set of rules about what may reach network interfaces and what they may reach.",
 	Ontology: securityGroupOntology,
 	Links: []kind.Link{
 		{Type: "MEMBER_OF_EC2_SECURITY_GROUP", From: "AWSVpc", On: kind.On{"vpcid": "_vpc_id"}},
@@ -38,37 +39,38 @@ var ec2SecurityGroups = kind.Of[ec2SecurityGroup](kind.Table{
 // ports. Its id is "group/IpPermissions/<from><to><protocol>"; where a rule has
 // no ports, Cartography writes "None" in their place.
 type ec2IPRule struct {
-	ID       string `snap:"id,key"`
-	RuleID   string `snap:"ruleid,index"`
-	GroupID  string `snap:"groupid,index"`
-	Protocol string `snap:"protocol"` // "-1" is every protocol
-	FromPort *int64 `snap:"fromport" from:"FromPort"`
-	ToPort   *int64 `snap:"toport" from:"ToPort"`
+	ID       string `snap:"id,key" doc:"group, direction, ports and protocol in one"`
+	RuleID   string `snap:"ruleid,index" doc:"the same as id"`
+	GroupID  string `snap:"groupid,index" doc:"the security group that it is part of"`
+	Protocol string `snap:"protocol" doc:"'tcp', 'udp', 'icmp', a protocol's number, or 'all'"`
+	FromPort *int64 `snap:"fromport" from:"FromPort" doc:"the first port, or the ICMP type; null: all"`
+	ToPort   *int64 `snap:"toport" from:"ToPort" doc:"the last port, or the ICMP code; null: all"`
 }
 
 // ec2IPRuleTable makes the two tables, which differ in their labels.
-func ec2IPRuleTable(name, label string, aliases ...string) *kind.Typed[ec2IPRule] {
+func ec2IPRuleTable(name, doc, label string, aliases ...string) *kind.Typed[ec2IPRule] {
 	return kind.Of[ec2IPRule](kind.Table{
-		Name: name, Label: label, Aliases: aliases,
+		Name: name, Doc: doc, Label: label, Aliases: aliases,
 		Links: []kind.Link{{Type: "MEMBER_OF_EC2_SECURITY_GROUP", To: "AWSEC2SecurityGroup", On: kind.On{"groupid": "groupid"}}},
 	})
 }
 
 var (
-	ec2InboundRules = ec2IPRuleTable("ec2_ip_permission_inbound", "AWSIpPermissionInbound", "IpPermissionInbound", "IpRule", "AWSIpRule")
-	ec2EgressRules  = ec2IPRuleTable("ec2_ip_rule", "AWSIpRule", "IpRule")
+	ec2InboundRules = ec2IPRuleTable("ec2_ip_permission_inbound", "A rule of a security group about what may come in.", "AWSIpPermissionInbound", "IpPermissionInbound", "IpRule", "AWSIpRule")
+	ec2EgressRules  = ec2IPRuleTable("ec2_ip_rule", "A rule of a security group about what may go out.", "AWSIpRule", "IpRule")
 )
 
 // ec2IPRange is a range of IPv4 addresses that rules name. Its id is the
 // range, so that accounts share the node.
 type ec2IPRange struct {
-	ID      string   `snap:"id,key"`
-	Range   string   `snap:"range"`
+	ID      string   `snap:"id,key" doc:"the range"`
+	Range   string   `snap:"range" doc:"the range, such as '0.0.0.0/0'; IPv6 too"`
 	RuleIDs []string `snap:"_rule_ids"`
 }
 
 var ec2IPRanges = kind.Of[ec2IPRange](kind.Table{
 	Name: "ec2_ip_range", Label: "AWSIpRange", Aliases: []string{"IpRange"},
+	Doc:   "A range of addresses that a security group's rule names. Accounts share it.",
 	Links: []kind.Link{{Type: "MEMBER_OF_IP_RULE", To: "AWSIpRule", On: kind.On{"ruleid": "_rule_ids"}}},
 })
 

@@ -16,27 +16,28 @@ import (
 // ec2Snapshot is a copy of a volume at one time: the account's own, or another
 // account's from which one of its volumes was made.
 type ec2Snapshot struct {
-	ID                  string     `snap:"id,key" from:"SnapshotId"`
-	SnapshotID          *string    `snap:"snapshotid,index" from:"SnapshotId"`
+	ID                  string     `snap:"id,key" from:"SnapshotId" doc:"the snapshot, 'snap-…'"`
+	SnapshotID          *string    `snap:"snapshotid,index" from:"SnapshotId" doc:"the snapshot, 'snap-…'"`
 	Region              string     `snap:"region"`
-	Description         *string    `snap:"description" from:"Description"`
-	OwnerID             *string    `snap:"ownerid" from:"OwnerId"`
-	Public              *bool      `snap:"ispublic"` // null of another account's: only the owner may ask
-	Encrypted           *bool      `snap:"encrypted" from:"Encrypted"`
-	Progress            *string    `snap:"progress,volatile" from:"Progress"` // "100%"
-	StartTime           *time.Time `snap:"starttime" from:"StartTime"`
-	State               *string    `snap:"state" from:"State"`
-	StateMessage        *string    `snap:"statemessage" from:"StateMessage"`
-	VolumeID            *string    `snap:"volumeid" from:"VolumeId"`
-	VolumeSize          *int64     `snap:"volumesize" from:"VolumeSize"` // GiB
-	OutpostARN          *string    `snap:"outpostarn" from:"OutpostArn"`
-	DataEncryptionKeyID *string    `snap:"dataencryptionkeyid" from:"DataEncryptionKeyId"`
-	KMSKeyID            *string    `snap:"kmskeyid" from:"KmsKeyId"`
+	Description         *string    `snap:"description" from:"Description" doc:"what was written about it"`
+	OwnerID             *string    `snap:"ownerid" from:"OwnerId" doc:"the account that owns it"`
+	Public              *bool      `snap:"ispublic" doc:"whether every AWS account may make volumes of it; null of another account's, which only its owner may ask"`
+	Encrypted           *bool      `snap:"encrypted" from:"Encrypted" doc:"whether it is encrypted"`
+	Progress            *string    `snap:"progress,volatile" from:"Progress" doc:"how much of it is copied, '100%' at the end"`
+	StartTime           *time.Time `snap:"starttime" from:"StartTime" doc:"when the copying began"`
+	State               *string    `snap:"state" from:"State" doc:"'pending', 'completed', 'error', 'recoverable' or 'recovering'"`
+	StateMessage        *string    `snap:"statemessage" from:"StateMessage" doc:"what went wrong, of a copy between regions or accounts"`
+	VolumeID            *string    `snap:"volumeid" from:"VolumeId" doc:"the volume that it is a copy of; of a copied snapshot it means nothing"`
+	VolumeSize          *int64     `snap:"volumesize" from:"VolumeSize" doc:"the volume's size in GiB"`
+	OutpostARN          *string    `snap:"outpostarn" from:"OutpostArn" doc:"the Outpost that it is kept on"`
+	DataEncryptionKeyID *string    `snap:"dataencryptionkeyid" from:"DataEncryptionKeyId" doc:"identifies the data key, which volumes and snapshots of one origin share"`
+	KMSKeyID            *string    `snap:"kmskeyid" from:"KmsKeyId" doc:"the ARN of the KMS key that protects the data key"`
 	kind.Gaps
 }
 
 var ec2Snapshots = kind.Of[ec2Snapshot](kind.Table{
 	Name: "ec2_snapshot", Label: "AWSEBSSnapshot", Aliases: []string{"EBSSnapshot", "Snapshot"},
+	Doc: "A copy of a volume at one time: the account's own, or another's from which one of its volumes was made.",
 	Ontology: kind.Ontology{
 		"name": kind.Same("id"), "encrypted": kind.Same("encrypted"), "public": kind.Same("ispublic"),
 		"source_id": kind.Same("volumeid"), "created_at": kind.Same("starttime"), "region": kind.Same("region"),

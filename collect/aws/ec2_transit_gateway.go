@@ -15,18 +15,19 @@ import (
 // ec2TransitGateway connects VPCs and other networks. Its owner may share it
 // with other accounts, which list it too.
 type ec2TransitGateway struct {
-	ID          string  `snap:"id,key" from:"TransitGatewayArn"`
+	ID          string  `snap:"id,key" from:"TransitGatewayArn" doc:"its ARN"`
 	ARN         *string `snap:"arn" from:"TransitGatewayArn"`
-	GatewayID   *string `snap:"tgw_id" from:"TransitGatewayId"`
-	OwnerID     *string `snap:"ownerid" from:"OwnerId"`
-	State       *string `snap:"state" from:"State"`
-	Description *string `snap:"description" from:"Description"`
+	GatewayID   *string `snap:"tgw_id" from:"TransitGatewayId" doc:"the gateway, 'tgw-…'"`
+	OwnerID     *string `snap:"ownerid" from:"OwnerId" doc:"the account that owns it"`
+	State       *string `snap:"state" from:"State" doc:"'available', 'pending', 'modifying', 'deleting' or 'deleted'"`
+	Description *string `snap:"description" from:"Description" doc:"what was written about it"`
 	Region      string  `snap:"region"`
 	SharedWith  *string `snap:"_shared_with"` // the cell's account, where it is not the owner
 }
 
 var ec2TransitGateways = kind.Of[ec2TransitGateway](kind.Table{
 	Name: "ec2_transit_gateway", Label: "AWSTransitGateway",
+	Doc:   "A hub that connects VPCs and other networks. One that another account shares is listed too.",
 	Owner: &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "ownerid"}},
 	Links: []kind.Link{{Type: "SHARED_WITH", To: "AWSAccount", On: kind.On{"id": "_shared_with"}}},
 })
@@ -34,9 +35,9 @@ var ec2TransitGateways = kind.Of[ec2TransitGateway](kind.Table{
 // ec2TransitGatewayAttachment is one network that a transit gateway connects.
 // The gateway's account and the network's list it.
 type ec2TransitGatewayAttachment struct {
-	ID           string   `snap:"id,key" from:"TransitGatewayAttachmentId"`
-	ResourceType *string  `snap:"resource_type" from:"ResourceType"`
-	State        *string  `snap:"state" from:"State"`
+	ID           string   `snap:"id,key" from:"TransitGatewayAttachmentId" doc:"the attachment, 'tgw-attach-…'"`
+	ResourceType *string  `snap:"resource_type" from:"ResourceType" doc:"what is attached: 'vpc', 'vpn', 'direct-connect-gateway', 'peering', …"`
+	State        *string  `snap:"state" from:"State" doc:"'available', 'pendingAcceptance', 'rejected', 'deleted', …"`
 	Region       string   `snap:"region"`
 	GatewayID    *string  `snap:"_tgw_id" from:"TransitGatewayId"`
 	VPCID        *string  `snap:"_vpc_id"`
@@ -46,6 +47,7 @@ type ec2TransitGatewayAttachment struct {
 
 var ec2TransitGatewayAttachments = kind.Of[ec2TransitGatewayAttachment](kind.Table{
 	Name: "ec2_transit_gateway_attachment", Label: "AWSTransitGatewayAttachment",
+	Doc: "A network that is connected to a transit gateway.",
 	Links: []kind.Link{
 		{Type: "ATTACHED_TO", To: "AWSTransitGateway", On: kind.On{"tgw_id": "_tgw_id"}},
 		{Type: "RESOURCE", From: "AWSVpc", On: kind.On{"id": "_vpc_id"}},

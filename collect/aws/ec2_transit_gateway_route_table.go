@@ -16,31 +16,33 @@ import (
 // ec2TransitGatewayRouteTable says where a transit gateway sends the traffic of
 // the attachments that are associated with the table.
 type ec2TransitGatewayRouteTable struct {
-	ID        string  `snap:"id,key" from:"TransitGatewayRouteTableId"`
-	GatewayID *string `snap:"transit_gateway_id" from:"TransitGatewayId"`
-	State     *string `snap:"state" from:"State"`
+	ID        string  `snap:"id,key" from:"TransitGatewayRouteTableId" doc:"the table, 'tgw-rtb-…'"`
+	GatewayID *string `snap:"transit_gateway_id" from:"TransitGatewayId" doc:"the transit gateway that it is part of"`
+	State     *string `snap:"state" from:"State" doc:"'available', 'pending', 'deleting' or 'deleted'"`
 	Region    string  `snap:"region"`
 }
 
 var ec2TransitGatewayRouteTables = kind.Of[ec2TransitGatewayRouteTable](kind.Table{
 	Name: "ec2_transit_gateway_route_table", Label: "AWSTransitGatewayRouteTable",
+	Doc:   "Where a transit gateway sends the traffic of the attachments that the table directs.",
 	Links: []kind.Link{{Type: "CONTAINS", From: "AWSTransitGateway", On: kind.On{"tgw_id": "transit_gateway_id"}}},
 })
 
 // ec2TransitGatewayRoute is one destination of a transit gateway's route table.
 // Its id is "table|destination".
 type ec2TransitGatewayRoute struct {
-	ID                   string  `snap:"id,key"`
-	RouteTableID         string  `snap:"transit_gateway_route_table_id"`
-	DestinationCIDRBlock *string `snap:"destination_cidr_block" from:"DestinationCidrBlock"` // also of IPv6
-	State                *string `snap:"state" from:"State"`
-	Target               *string `snap:"target"` // the first attachment; none: the traffic is dropped
+	ID                   string  `snap:"id,key" doc:"table and destination, joined by '|'"`
+	RouteTableID         string  `snap:"transit_gateway_route_table_id" doc:"the table that it is part of"`
+	DestinationCIDRBlock *string `snap:"destination_cidr_block" from:"DestinationCidrBlock" doc:"the range that it is about, of IPv4 or IPv6"`
+	State                *string `snap:"state" from:"State" doc:"'active', or 'blackhole' for what is dropped, …"`
+	Target               *string `snap:"target" doc:"the first attachment that it leads to; null: the traffic is dropped"`
 	Region               string  `snap:"region"`
 	GatewayID            *string `snap:"_tgw_id"`
 }
 
 var ec2TransitGatewayRoutes = kind.Of[ec2TransitGatewayRoute](kind.Table{
 	Name: "ec2_transit_gateway_route", Label: "AWSTransitGatewayRoute",
+	Doc: "One destination of a transit gateway's route table.",
 	Links: []kind.Link{
 		{Type: "ROUTES_TO_TGW_ATTACHMENT", To: "AWSTransitGatewayAttachment", On: kind.On{"id": "target"}},
 		{Type: "ROUTES_TO_TGW", To: "AWSTransitGateway", On: kind.On{"tgw_id": "_tgw_id"}},
@@ -51,32 +53,34 @@ var ec2TransitGatewayRoutes = kind.Of[ec2TransitGatewayRoute](kind.Table{
 // ec2TransitGatewayAssociation says that the table directs an attachment's
 // traffic. Its id is "table|attachment".
 type ec2TransitGatewayAssociation struct {
-	ID           string  `snap:"id,key"`
-	RouteTableID string  `snap:"route_table_id"`
-	AttachmentID *string `snap:"attachment_id" from:"TransitGatewayAttachmentId"`
-	ResourceID   *string `snap:"resource_id" from:"ResourceId"`
-	ResourceType *string `snap:"resource_type" from:"ResourceType"`
-	State        *string `snap:"state" from:"State"`
+	ID           string  `snap:"id,key" doc:"table and attachment, joined by '|'"`
+	RouteTableID string  `snap:"route_table_id" doc:"the table"`
+	AttachmentID *string `snap:"attachment_id" from:"TransitGatewayAttachmentId" doc:"the attachment whose traffic the table directs"`
+	ResourceID   *string `snap:"resource_id" from:"ResourceId" doc:"what is attached, such as a VPC"`
+	ResourceType *string `snap:"resource_type" from:"ResourceType" doc:"the kind of what is attached: 'vpc', 'vpn', 'peering', …"`
+	State        *string `snap:"state" from:"State" doc:"'associated', or on the way to or from it"`
 	Region       string  `snap:"region"`
 }
 
 var ec2TransitGatewayAssociations = kind.Of[ec2TransitGatewayAssociation](kind.Table{
 	Name: "ec2_transit_gateway_route_table_association", Label: "AWSTransitGatewayRouteTableAssociation",
+	Doc:   "That a route table directs an attachment's traffic.",
 	Links: []kind.Link{{Type: "ASSOCIATED_WITH", To: "AWSTransitGatewayRouteTable", On: kind.On{"id": "route_table_id"}}},
 })
 
 // ec2TransitGatewayPropagation says that the table learns an attachment's
 // routes. Its id is "table|attachment".
 type ec2TransitGatewayPropagation struct {
-	ID           string  `snap:"id,key"`
-	RouteTableID string  `snap:"route_table_id"`
-	AttachmentID *string `snap:"attachment_id" from:"TransitGatewayAttachmentId"`
-	State        *string `snap:"state" from:"State"`
+	ID           string  `snap:"id,key" doc:"table and attachment, joined by '|'"`
+	RouteTableID string  `snap:"route_table_id" doc:"the table"`
+	AttachmentID *string `snap:"attachment_id" from:"TransitGatewayAttachmentId" doc:"the attachment whose routes the table learns"`
+	State        *string `snap:"state" from:"State" doc:"'enabled', 'disabled', or on the way"`
 	Region       string  `snap:"region"`
 }
 
 var ec2TransitGatewayPropagations = kind.Of[ec2TransitGatewayPropagation](kind.Table{
 	Name: "ec2_transit_gateway_route_table_propagation", Label: "AWSTransitGatewayRouteTablePropagation",
+	Doc:   "That a route table learns an attachment's routes.",
 	Links: []kind.Link{{Type: "PROPAGATES", From: "AWSTransitGatewayRouteTable", On: kind.On{"id": "route_table_id"}}},
 })
 

@@ -14,22 +14,22 @@ import (
 
 // ec2Volume is a disk of the Elastic Block Store.
 type ec2Volume struct {
-	ID                 string     `snap:"id,key" from:"VolumeId"`
-	VolumeID           *string    `snap:"volumeid,index" from:"VolumeId"`
+	ID                 string     `snap:"id,key" from:"VolumeId" doc:"the volume, 'vol-…'"`
+	VolumeID           *string    `snap:"volumeid,index" from:"VolumeId" doc:"the volume, 'vol-…'"`
 	ARN                string     `snap:"arn,index"`
 	Region             string     `snap:"region"`
-	AvailabilityZone   *string    `snap:"availabilityzone" from:"AvailabilityZone"`
-	CreateTime         *time.Time `snap:"createtime" from:"CreateTime"`
-	Encrypted          *bool      `snap:"encrypted" from:"Encrypted"`
-	Size               *int64     `snap:"size" from:"Size"` // GiB
-	State              *string    `snap:"state" from:"State"`
-	OutpostARN         *string    `snap:"outpostarn" from:"OutpostArn"`
-	SnapshotID         *string    `snap:"snapshotid" from:"SnapshotId"` // what it was made from
-	IOPS               *int64     `snap:"iops" from:"Iops"`
-	FastRestored       *bool      `snap:"fastrestored" from:"FastRestored"`
-	MultiAttachEnabled *bool      `snap:"multiattachenabled" from:"MultiAttachEnabled"`
-	Type               *string    `snap:"type" from:"VolumeType"`
-	KMSKeyID           *string    `snap:"kmskeyid" from:"KmsKeyId"`
+	AvailabilityZone   *string    `snap:"availabilityzone" from:"AvailabilityZone" doc:"its zone"`
+	CreateTime         *time.Time `snap:"createtime" from:"CreateTime" doc:"when it was made"`
+	Encrypted          *bool      `snap:"encrypted" from:"Encrypted" doc:"whether it is encrypted"`
+	Size               *int64     `snap:"size" from:"Size" doc:"its size in GiB"`
+	State              *string    `snap:"state" from:"State" doc:"'creating', 'available', 'in-use', 'deleting', 'deleted' or 'error'"`
+	OutpostARN         *string    `snap:"outpostarn" from:"OutpostArn" doc:"the Outpost that it is on"`
+	SnapshotID         *string    `snap:"snapshotid" from:"SnapshotId" doc:"the snapshot that it was made from; empty where it was made blank"`
+	IOPS               *int64     `snap:"iops" from:"Iops" doc:"how many operations a second it is made for"`
+	FastRestored       *bool      `snap:"fastrestored" from:"FastRestored" doc:"whether it was made by fast snapshot restore, with no first reads to wait for"`
+	MultiAttachEnabled *bool      `snap:"multiattachenabled" from:"MultiAttachEnabled" doc:"whether several instances may have it at once"`
+	Type               *string    `snap:"type" from:"VolumeType" doc:"its kind of disk: 'gp3', 'io2', 'st1', …"`
+	KMSKeyID           *string    `snap:"kmskeyid" from:"KmsKeyId" doc:"the ARN of the KMS key that it is encrypted with"`
 	Instances          []string   `snap:"_instance_ids"`
 }
 
@@ -43,6 +43,7 @@ var volumeOntology = kind.Ontology{
 
 var ec2Volumes = kind.Of[ec2Volume](kind.Table{
 	Name: "ec2_volume", Label: "AWSEBSVolume", Aliases: []string{"EBSVolume", "BlockStorage"},
+	Doc:      "A disk of the Elastic Block Store.",
 	Ontology: volumeOntology,
 	Links: []kind.Link{
 		{Type: "ATTACHED_TO", To: "AWSEC2Instance", On: kind.On{"id": "_instance_ids"}},

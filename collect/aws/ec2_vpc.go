@@ -13,43 +13,44 @@ import (
 
 // ec2VPC is a virtual private cloud.
 type ec2VPC struct {
-	ID               string  `snap:"id,key" from:"VpcId"`
-	VPCID            *string `snap:"vpcid,index" from:"VpcId"`
+	ID               string  `snap:"id,key" from:"VpcId" doc:"the VPC, 'vpc-…'"`
+	VPCID            *string `snap:"vpcid,index" from:"VpcId" doc:"the VPC, 'vpc-…'"`
 	Region           string  `snap:"region"`
-	State            *string `snap:"state" from:"State"`
-	IsDefault        *bool   `snap:"is_default" from:"IsDefault"`
-	PrimaryCIDRBlock *string `snap:"primary_cidr_block" from:"CidrBlock"`
-	InstanceTenancy  *string `snap:"instance_tenancy" from:"InstanceTenancy"`
-	DHCPOptionsID    *string `snap:"dhcp_options_id" from:"DhcpOptionsId"`
+	State            *string `snap:"state" from:"State" doc:"'available' or 'pending'"`
+	IsDefault        *bool   `snap:"is_default" from:"IsDefault" doc:"whether it is the region's default VPC"`
+	PrimaryCIDRBlock *string `snap:"primary_cidr_block" from:"CidrBlock" doc:"the IPv4 range that it was made with"`
+	InstanceTenancy  *string `snap:"instance_tenancy" from:"InstanceTenancy" doc:"whose hardware its instances get unless told otherwise: 'default' (shared) or 'dedicated'"`
+	DHCPOptionsID    *string `snap:"dhcp_options_id" from:"DhcpOptionsId" doc:"the set of DHCP options that its instances get"`
 }
 
 var ec2VPCs = kind.Of[ec2VPC](kind.Table{
 	Name: "ec2_vpc", Label: "AWSVpc", Aliases: []string{"VirtualNetwork"},
+	Doc:      "A virtual private cloud: a network of its own.",
 	Ontology: kind.Ontology{"name": kind.Same("id"), "cidr": kind.Same("primary_cidr_block"), "region": kind.Same("region")},
 })
 
 // ec2CIDRBlock is a range of addresses that a VPC has: its id is "vpc|range".
 type ec2CIDRBlock struct {
-	ID                string  `snap:"id,key"`
-	VPCID             string  `snap:"vpcid"`
-	AssociationID     *string `snap:"association_id" from:"AssociationId"`
-	CIDRBlock         string  `snap:"cidr_block"`
-	BlockState        *string `snap:"block_state"`
-	BlockStateMessage *string `snap:"block_state_message"`
+	ID                string  `snap:"id,key" doc:"VPC and range, joined by '|'"`
+	VPCID             string  `snap:"vpcid" doc:"the VPC that has it"`
+	AssociationID     *string `snap:"association_id" from:"AssociationId" doc:"identifies its use by the VPC"`
+	CIDRBlock         string  `snap:"cidr_block" doc:"the range"`
+	BlockState        *string `snap:"block_state" doc:"'associated', 'failed', or on the way"`
+	BlockStateMessage *string `snap:"block_state_message" doc:"what went wrong"`
 }
 
 // ec2CIDRBlockTable makes the two tables, which differ in one label: a node's
 // labels are the table's.
-func ec2CIDRBlockTable(name, alias string) *kind.Typed[ec2CIDRBlock] {
+func ec2CIDRBlockTable(name, alias, doc string) *kind.Typed[ec2CIDRBlock] {
 	return kind.Of[ec2CIDRBlock](kind.Table{
-		Name: name, Label: "AWSCidrBlock", Aliases: []string{alias},
+		Name: name, Label: "AWSCidrBlock", Aliases: []string{alias}, Doc: doc,
 		Owner: &kind.Link{Type: "BLOCK_ASSOCIATION", From: "AWSVpc", On: kind.On{"id": "vpcid"}},
 	})
 }
 
 var (
-	ec2IPv4CIDRBlocks = ec2CIDRBlockTable("ec2_vpc_ipv4_cidr_block", "AWSIpv4CidrBlock")
-	ec2IPv6CIDRBlocks = ec2CIDRBlockTable("ec2_vpc_ipv6_cidr_block", "AWSIpv6CidrBlock")
+	ec2IPv4CIDRBlocks = ec2CIDRBlockTable("ec2_vpc_ipv4_cidr_block", "AWSIpv4CidrBlock", "A range of IPv4 addresses that a VPC has.")
+	ec2IPv6CIDRBlocks = ec2CIDRBlockTable("ec2_vpc_ipv6_cidr_block", "AWSIpv6CidrBlock", "A range of IPv6 addresses that a VPC has.")
 )
 
 var _ = api.Declare(api.Sync{

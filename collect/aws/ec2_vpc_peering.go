@@ -14,14 +14,14 @@ import (
 // ec2VPCPeering is a connection between two VPCs, also of different accounts
 // and regions. What it allows is the requester's side.
 type ec2VPCPeering struct {
-	ID                       string   `snap:"id,key" from:"VpcPeeringConnectionId"`
-	RequesterRegion          *string  `snap:"requester_region" from:"RequesterVpcInfo.Region"`
-	AccepterRegion           *string  `snap:"accepter_region" from:"AccepterVpcInfo.Region"`
-	StatusCode               *string  `snap:"status_code" from:"Status.Code"`
-	StatusMessage            *string  `snap:"status_message" from:"Status.Message"`
-	AllowRemoteDNSResolution *bool    `snap:"allow_dns_resolution_from_remote_vpc" from:"RequesterVpcInfo.PeeringOptions.AllowDnsResolutionFromRemoteVpc"`
-	AllowEgressFromClassic   *bool    `snap:"allow_egress_from_local_classic_link_to_remote_vpc" from:"RequesterVpcInfo.PeeringOptions.AllowEgressFromLocalClassicLinkToRemoteVpc"`
-	AllowEgressToClassic     *bool    `snap:"allow_egress_from_local_vpc_to_remote_classic_link" from:"RequesterVpcInfo.PeeringOptions.AllowEgressFromLocalVpcToRemoteClassicLink"`
+	ID                       string   `snap:"id,key" from:"VpcPeeringConnectionId" doc:"the peering, 'pcx-…'"`
+	RequesterRegion          *string  `snap:"requester_region" from:"RequesterVpcInfo.Region" doc:"the region of the VPC that asked for it"`
+	AccepterRegion           *string  `snap:"accepter_region" from:"AccepterVpcInfo.Region" doc:"the region of the VPC that was asked"`
+	StatusCode               *string  `snap:"status_code" from:"Status.Code" doc:"'active', 'pending-acceptance', 'expired', 'rejected', 'deleted', …"`
+	StatusMessage            *string  `snap:"status_message" from:"Status.Message" doc:"the same in words"`
+	AllowRemoteDNSResolution *bool    `snap:"allow_dns_resolution_from_remote_vpc" from:"RequesterVpcInfo.PeeringOptions.AllowDnsResolutionFromRemoteVpc" doc:"whether the asking VPC's public names become private addresses for the other side"`
+	AllowEgressFromClassic   *bool    `snap:"allow_egress_from_local_classic_link_to_remote_vpc" from:"RequesterVpcInfo.PeeringOptions.AllowEgressFromLocalClassicLinkToRemoteVpc" doc:"whether instances linked from before VPCs may talk to the other side"`
+	AllowEgressToClassic     *bool    `snap:"allow_egress_from_local_vpc_to_remote_classic_link" from:"RequesterVpcInfo.PeeringOptions.AllowEgressFromLocalVpcToRemoteClassicLink" doc:"whether the VPC may talk to such instances of the other side"`
 	RequesterVPCID           *string  `snap:"_requester_vpc_id" from:"RequesterVpcInfo.VpcId"`
 	AccepterVPCID            *string  `snap:"_accepter_vpc_id" from:"AccepterVpcInfo.VpcId"`
 	RequesterCIDRIDs         []string `snap:"_requester_cidr_ids"`
@@ -30,6 +30,7 @@ type ec2VPCPeering struct {
 
 var ec2VPCPeerings = kind.Of[ec2VPCPeering](kind.Table{
 	Name: "ec2_vpc_peering", Label: "AWSPeeringConnection",
+	Doc: "A connection of two VPCs, of one account or two.",
 	Links: []kind.Link{
 		{Type: "ACCEPTER_VPC", To: "AWSVpc", On: kind.On{"id": "_accepter_vpc_id"}},
 		{Type: "REQUESTER_VPC", To: "AWSVpc", On: kind.On{"id": "_requester_vpc_id"}},
@@ -46,6 +47,7 @@ type ec2PeeringAccount struct {
 
 var ec2PeeringAccounts = kind.Of[ec2PeeringAccount](kind.Table{
 	Name: "ec2_vpc_peering_account", Label: "AWSAccount", Stub: true, Unowned: true, Keep: true, Ontology: accounts.Ontology,
+	Doc: "What a peering says of the account on either side.",
 })
 
 type ec2PeeringVPC struct {
@@ -57,6 +59,7 @@ type ec2PeeringVPC struct {
 
 var ec2PeeringVPCs = kind.Of[ec2PeeringVPC](kind.Table{
 	Name: "ec2_vpc_peering_vpc", Label: "AWSVpc", Aliases: []string{"VirtualNetwork"}, Stub: true,
+	Doc:      "What a peering says of the VPC on either side.",
 	Owner:    &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "_owner_id"}},
 	Ontology: ec2VPCs.Ontology,
 })
@@ -69,6 +72,7 @@ type ec2PeeringCIDRBlock struct {
 
 var ec2PeeringCIDRBlocks = kind.Of[ec2PeeringCIDRBlock](kind.Table{
 	Name: "ec2_vpc_peering_cidr_block", Label: "AWSCidrBlock", Aliases: []string{"AWSIpv4CidrBlock"}, Stub: true,
+	Doc:   "What a peering says of a range that the VPC on either side has.",
 	Owner: &kind.Link{Type: "BLOCK_ASSOCIATION", From: "AWSVpc", On: kind.On{"id": "vpcid"}},
 })
 

@@ -19,45 +19,46 @@ import (
 // iamUser is an IAM user. It is read from an iamPrincipal, as are groups and
 // roles.
 type iamUser struct {
-	ID               string     `snap:"id,key" from:"Detail.Arn"`
+	ID               string     `snap:"id,key" from:"Detail.Arn" doc:"its ARN"`
 	ARN              *string    `snap:"arn,index" from:"Detail.Arn"`
-	UserID           *string    `snap:"userid,index" from:"Detail.UserId"`
-	Name             *string    `snap:"name" from:"Detail.UserName"`
-	Path             *string    `snap:"path" from:"Detail.Path"`
-	CreateDate       *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
-	CreateTime       *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
-	PasswordLastUsed string     `snap:"passwordlastused,volatile" from:"Detail.PasswordLastUsed" as:"text"` // empty: never, or no password
-	PasswordUseTime  *time.Time `snap:"passwordlastused_dt,volatile" from:"Detail.PasswordLastUsed"`
+	UserID           *string    `snap:"userid,index" from:"Detail.UserId" doc:"identifies it for good, 'AIDA…', also after its name is used again"`
+	Name             *string    `snap:"name" from:"Detail.UserName" doc:"its name, unique within the account"`
+	Path             *string    `snap:"path" from:"Detail.Path" doc:"where it is filed, '/' or '/team/'"`
+	CreateDate       *string    `snap:"createdate" from:"Detail.CreateDate" as:"text" doc:"when it was made, as text"`
+	CreateTime       *time.Time `snap:"createdate_dt" from:"Detail.CreateDate" doc:"when it was made"`
+	PasswordLastUsed string     `snap:"passwordlastused,volatile" from:"Detail.PasswordLastUsed" as:"text" doc:"when it last signed in with its password, as text; empty: never, or it has none"`
+	PasswordUseTime  *time.Time `snap:"passwordlastused_dt,volatile" from:"Detail.PasswordLastUsed" doc:"when it last signed in with its password"`
 
-	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
-	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
-	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
-	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
-	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName" doc:"the service that it used last"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace" doc:"that service as policies name it, such as 's3'"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text" doc:"when it used that service, as text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity" doc:"the ARN of who used it"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion" doc:"the region where it was used"`
 
 	kind.Gaps
 }
 
 var iamUsers = kind.Of[iamUser](kind.Table{
 	Name: "iam_user", Label: "AWSUser", Aliases: []string{"AWSPrincipal", "UserAccount"},
+	Doc:      "An IAM user.",
 	Ontology: kind.Ontology{"username": kind.Same("name")},
 })
 
 // iamGroup is a group of users.
 type iamGroup struct {
-	ID         string     `snap:"id,key" from:"Detail.Arn"`
+	ID         string     `snap:"id,key" from:"Detail.Arn" doc:"its ARN"`
 	ARN        *string    `snap:"arn,index" from:"Detail.Arn"`
-	GroupID    *string    `snap:"groupid" from:"Detail.GroupId"`
-	Name       *string    `snap:"name" from:"Detail.GroupName"`
-	Path       *string    `snap:"path" from:"Detail.Path"`
-	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
-	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
+	GroupID    *string    `snap:"groupid" from:"Detail.GroupId" doc:"identifies it for good, 'AGPA…'"`
+	Name       *string    `snap:"name" from:"Detail.GroupName" doc:"its name, unique within the account"`
+	Path       *string    `snap:"path" from:"Detail.Path" doc:"where it is filed, '/' or '/team/'"`
+	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text" doc:"when it was made, as text"`
+	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate" doc:"when it was made"`
 
-	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
-	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
-	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
-	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
-	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName" doc:"the service that its members used last"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace" doc:"that service as policies name it, such as 's3'"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text" doc:"when they used that service, as text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity" doc:"the ARN of who used it"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion" doc:"the region where it was used"`
 
 	UserARNs []string `snap:"_user_arns"`
 	kind.Gaps
@@ -65,6 +66,7 @@ type iamGroup struct {
 
 var iamGroups = kind.Of[iamGroup](kind.Table{
 	Name: "iam_group", Label: "AWSGroup", Aliases: []string{"AWSPrincipal", "UserGroup"},
+	Doc:      "A group of IAM users.",
 	Ontology: kind.Ontology{"name": kind.Same("name")},
 	Links: []kind.Link{
 		{Type: "MEMBER_AWS_GROUP", From: "AWSUser", On: kind.On{"arn": "_user_arns"}},
@@ -74,19 +76,19 @@ var iamGroups = kind.Of[iamGroup](kind.Table{
 
 // iamRole is a role and whom its trust policy names.
 type iamRole struct {
-	ID         string     `snap:"id,key" from:"Detail.Arn"`
+	ID         string     `snap:"id,key" from:"Detail.Arn" doc:"its ARN"`
 	ARN        *string    `snap:"arn,index" from:"Detail.Arn"`
-	RoleID     *string    `snap:"roleid,index" from:"Detail.RoleId"`
-	Name       *string    `snap:"name" from:"Detail.RoleName"`
-	Path       *string    `snap:"path" from:"Detail.Path"`
-	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text"`
-	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate"`
+	RoleID     *string    `snap:"roleid,index" from:"Detail.RoleId" doc:"identifies it for good, 'AROA…', also after its name is used again"`
+	Name       *string    `snap:"name" from:"Detail.RoleName" doc:"its name, unique within the account"`
+	Path       *string    `snap:"path" from:"Detail.Path" doc:"where it is filed; AWS's own are below '/aws-service-role/'"`
+	CreateDate *string    `snap:"createdate" from:"Detail.CreateDate" as:"text" doc:"when it was made, as text"`
+	CreateTime *time.Time `snap:"createdate_dt" from:"Detail.CreateDate" doc:"when it was made"`
 
-	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName"`
-	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace"`
-	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text"`
-	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity"`
-	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion"`
+	AccessedService   *string `snap:"last_accessed_service_name,volatile" from:"Access.ServiceName" doc:"the service that it was used for last"`
+	AccessedNamespace *string `snap:"last_accessed_service_namespace,volatile" from:"Access.ServiceNamespace" doc:"that service as policies name it, such as 's3'"`
+	AccessedAt        *string `snap:"last_authenticated,volatile" from:"Access.LastAuthenticated" as:"text" doc:"when it was used for that service, as text"`
+	AccessedBy        *string `snap:"last_authenticated_entity,volatile" from:"Access.LastAuthenticatedEntity" doc:"the ARN of who used it"`
+	AccessedIn        *string `snap:"last_authenticated_region,volatile" from:"Access.LastAuthenticatedRegion" doc:"the region where it was used"`
 
 	TrustedARNs []string `snap:"_trusted_arns"`
 	kind.Gaps
@@ -94,6 +96,7 @@ type iamRole struct {
 
 var iamRoles = kind.Of[iamRole](kind.Table{
 	Name: "iam_role", Label: "AWSRole", Aliases: []string{"AWSPrincipal", "PermissionRole"},
+	Doc:      "A role, which those whom its trust policy names may take on.",
 	Ontology: kind.Ontology{"name": kind.Same("name"), "type": kind.Always("custom"), "scope": kind.Always("account")},
 	Links: []kind.Link{
 		{Type: "TRUSTS_AWS_PRINCIPAL", To: "AWSPrincipal", On: kind.On{"arn": "_trusted_arns"}},
@@ -103,18 +106,20 @@ var iamRoles = kind.Of[iamRole](kind.Table{
 // iamTrusted is a service ("ec2.amazonaws.com") or an identity provider that a
 // trust policy names.
 type iamTrusted struct {
-	ID   string `snap:"id,key"`
-	ARN  string `snap:"arn,index"`
-	Type string `snap:"type"`
+	ID   string `snap:"id,key" doc:"as trust policies name it"`
+	ARN  string `snap:"arn,index" doc:"as trust policies name it, a service's name or a provider's ARN"`
+	Type string `snap:"type" doc:"'Service' or 'Federated'"`
 }
 
 var (
 	iamServicePrincipals = kind.Of[iamTrusted](kind.Table{
 		Name: "iam_service_principal", Label: "AWSServicePrincipal", Aliases: []string{"AWSPrincipal", "ServiceAccount"},
+		Doc:     "An AWS service that a trust policy names.",
 		Unowned: true, Ontology: kind.Ontology{"name": kind.Same("arn")},
 	})
 	iamFederatedPrincipals = kind.Of[iamTrusted](kind.Table{
 		Name: "iam_federated_principal", Label: "AWSFederatedPrincipal", Aliases: []string{"AWSPrincipal"},
+		Doc: "An identity provider that a trust policy names.",
 	})
 )
 
@@ -125,7 +130,7 @@ type iamTrustedAccount struct {
 }
 
 type iamTrustedRoot struct {
-	ID        string `snap:"id,key"`
+	ID        string `snap:"id,key" doc:"its ARN, which ends in :root"`
 	ARN       string `snap:"arn,index"`
 	AccountID string `snap:"_account_id"`
 }
@@ -133,24 +138,26 @@ type iamTrustedRoot struct {
 var (
 	iamTrustedAccounts = kind.Of[iamTrustedAccount](kind.Table{
 		Name: "iam_trusted_account", Label: "AWSAccount", Stub: true, Unowned: true, Keep: true, Ontology: accounts.Ontology,
+		Doc: "An account that a trust policy names, collected or not.",
 	})
 	iamTrustedRoots = kind.Of[iamTrustedRoot](kind.Table{
 		Name: "iam_trusted_root", Label: "AWSRootPrincipal", Aliases: []string{"AWSPrincipal"}, Stub: true, Keep: true,
+		Doc:   "The root of such an account.",
 		Owner: &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "_account_id"}},
 	})
 )
 
 // iamAccessKey is a user's access key.
 type iamAccessKey struct {
-	ID          string     `snap:"id,key" from:"AccessKeyId"`
-	AccessKeyID *string    `snap:"accesskeyid,index" from:"AccessKeyId"`
-	CreateDate  *string    `snap:"createdate" from:"CreateDate" as:"text"`
-	CreateTime  *time.Time `snap:"createdate_dt" from:"CreateDate"`
-	Status      *string    `snap:"status" from:"Status"`
-	LastUsed    *string    `snap:"lastuseddate,volatile"` // "None" where it never was: so Cartography writes it
-	LastUseTime *time.Time `snap:"lastuseddate_dt,volatile"`
-	LastService *string    `snap:"lastusedservice,volatile"`
-	LastRegion  *string    `snap:"lastusedregion,volatile"`
+	ID          string     `snap:"id,key" from:"AccessKeyId" doc:"the key's public half, 'AKIA…'"`
+	AccessKeyID *string    `snap:"accesskeyid,index" from:"AccessKeyId" doc:"the key's public half, 'AKIA…'"`
+	CreateDate  *string    `snap:"createdate" from:"CreateDate" as:"text" doc:"when it was made, as text"`
+	CreateTime  *time.Time `snap:"createdate_dt" from:"CreateDate" doc:"when it was made"`
+	Status      *string    `snap:"status" from:"Status" doc:"whether it works: 'Active', 'Inactive'"`
+	LastUsed    *string    `snap:"lastuseddate,volatile" doc:"when it was last used, as text; 'None': never"`
+	LastUseTime *time.Time `snap:"lastuseddate_dt,volatile" doc:"when it was last used"`
+	LastService *string    `snap:"lastusedservice,volatile" doc:"the service that it was last used for; 'N/A': none"`
+	LastRegion  *string    `snap:"lastusedregion,volatile" doc:"the region where it was last used; 'N/A': none"`
 
 	UserARN string `snap:"_user_arn"`
 	kind.Gaps
@@ -158,6 +165,7 @@ type iamAccessKey struct {
 
 var iamAccessKeys = kind.Of[iamAccessKey](kind.Table{
 	Name: "iam_access_key", Label: "AWSAccountAccessKey", Aliases: []string{"AccountAccessKey", "APIKey"},
+	Doc:      "A user's access key.",
 	Ontology: kind.Ontology{"name": kind.Same("accesskeyid"), "created_at": kind.Same("createdate"), "last_used_at": kind.Same("lastuseddate")},
 	Links: []kind.Link{
 		{Type: "AWS_ACCESS_KEY", From: "AWSUser", On: kind.On{"arn": "_user_arn"}},
@@ -168,70 +176,74 @@ var iamAccessKeys = kind.Of[iamAccessKey](kind.Table{
 // iamMFADevice is a second factor that a user has: virtual, hardware or a
 // security key.
 type iamMFADevice struct {
-	ID           string     `snap:"id,key" from:"SerialNumber"`
-	SerialNumber *string    `snap:"serialnumber,index" from:"SerialNumber"`
-	UserName     *string    `snap:"username" from:"UserName"`
-	UserARN      string     `snap:"user_arn"`
-	EnableDate   *string    `snap:"enabledate" from:"EnableDate" as:"text"`
-	EnableTime   *time.Time `snap:"enabledate_dt" from:"EnableDate"`
+	ID           string     `snap:"id,key" from:"SerialNumber" doc:"its serial number, for most an ARN"`
+	SerialNumber *string    `snap:"serialnumber,index" from:"SerialNumber" doc:"its serial number, for most an ARN"`
+	UserName     *string    `snap:"username" from:"UserName" doc:"the user who has it"`
+	UserARN      string     `snap:"user_arn" doc:"that user's ARN"`
+	EnableDate   *string    `snap:"enabledate" from:"EnableDate" as:"text" doc:"since when it counts, as text"`
+	EnableTime   *time.Time `snap:"enabledate_dt" from:"EnableDate" doc:"since when it counts"`
 }
 
 var iamMFADevices = kind.Of[iamMFADevice](kind.Table{
 	Name: "iam_mfa_device", Label: "AWSMfaDevice", Aliases: []string{"MfaDevice"},
+	Doc:   "A user's second factor: virtual, hardware or a security key.",
 	Links: []kind.Link{{Type: "MFA_DEVICE", From: "AWSUser", On: kind.On{"arn": "user_arn"}}},
 })
 
 // iamSAMLProvider is an identity provider that speaks SAML.
 type iamSAMLProvider struct {
-	ID         string     `snap:"id,key" from:"Arn"`
+	ID         string     `snap:"id,key" from:"Arn" doc:"its ARN"`
 	ARN        *string    `snap:"arn,index" from:"Arn"`
-	Name       string     `snap:"name,index"`
-	CreateDate *time.Time `snap:"create_date" from:"CreateDate"`
-	ValidUntil *time.Time `snap:"valid_until" from:"ValidUntil"`
+	Name       string     `snap:"name,index" doc:"its name, the end of its ARN"`
+	CreateDate *time.Time `snap:"create_date" from:"CreateDate" doc:"when it was made"`
+	ValidUntil *time.Time `snap:"valid_until" from:"ValidUntil" doc:"when the provider's certificate ends"`
 }
 
 var iamSAMLProviders = kind.Of[iamSAMLProvider](kind.Table{
 	Name: "iam_saml_provider", Label: "AWSSAMLProvider", Aliases: []string{"IdentityProvider"},
+	Doc:      "An identity provider that speaks SAML.",
 	Ontology: kind.Ontology{"name": kind.Same("name"), "protocol": kind.Always("SAML")},
 })
 
 // iamServerCertificate is a TLS certificate that was uploaded to IAM.
 type iamServerCertificate struct {
-	ID         string     `snap:"id,key" from:"ServerCertificateId"`
+	ID         string     `snap:"id,key" from:"ServerCertificateId" doc:"identifies it, 'ASCA…'"`
 	ARN        *string    `snap:"arn,index" from:"Arn"`
-	CertID     *string    `snap:"server_certificate_id,index" from:"ServerCertificateId"`
-	Name       *string    `snap:"server_certificate_name,index" from:"ServerCertificateName"`
-	Path       *string    `snap:"path" from:"Path"`
-	Expiration *time.Time `snap:"expiration" from:"Expiration"`
-	UploadDate *time.Time `snap:"upload_date" from:"UploadDate"`
+	CertID     *string    `snap:"server_certificate_id,index" from:"ServerCertificateId" doc:"identifies it, 'ASCA…'"`
+	Name       *string    `snap:"server_certificate_name,index" from:"ServerCertificateName" doc:"its name, unique within the account"`
+	Path       *string    `snap:"path" from:"Path" doc:"where it is filed; CloudFront's are below '/cloudfront/'"`
+	Expiration *time.Time `snap:"expiration" from:"Expiration" doc:"when it ends"`
+	UploadDate *time.Time `snap:"upload_date" from:"UploadDate" doc:"when it was uploaded"`
 }
 
 var iamServerCertificates = kind.Of[iamServerCertificate](kind.Table{
 	Name: "iam_server_certificate", Label: "AWSServerCertificate", Aliases: []string{"Certificate"},
+	Doc:      "A TLS certificate that was uploaded to IAM.",
 	Ontology: kind.Ontology{"domain": kind.Same("server_certificate_name"), "expiry": kind.Same("expiration")},
 })
 
 // iamSummary is what IAM says of the account as a whole. The numbers of things
 // are volatile: the things themselves tell the drift.
 type iamSummary struct {
-	ID                  string `snap:"id,key"`
-	MFAEnabled          *int64 `snap:"account_mfa_enabled"` // of the account's root: 0 or 1, as are the next two
-	AccessKeysPresent   *int64 `snap:"account_access_keys_present"`
-	SigningCertsPresent *int64 `snap:"account_signing_certificates_present"`
-	MFADevices          *int64 `snap:"mfa_devices,volatile"`
-	MFADevicesInUse     *int64 `snap:"mfa_devices_in_use,volatile"`
-	Users               *int64 `snap:"users,volatile"`
-	Groups              *int64 `snap:"groups,volatile"`
-	Roles               *int64 `snap:"roles,volatile"`
-	Policies            *int64 `snap:"policies,volatile"`
-	InstanceProfiles    *int64 `snap:"instance_profiles,volatile"`
-	Providers           *int64 `snap:"providers,volatile"`
-	ServerCertificates  *int64 `snap:"server_certificates,volatile"`
-	PolicyVersionsInUse *int64 `snap:"policy_versions_in_use,volatile"`
+	ID                  string `snap:"id,key" doc:"the account's number, twelve digits"`
+	MFAEnabled          *int64 `snap:"account_mfa_enabled" doc:"whether the root user has a second factor: 0 or 1"`
+	AccessKeysPresent   *int64 `snap:"account_access_keys_present" doc:"whether the root user has access keys: 0 or 1"`
+	SigningCertsPresent *int64 `snap:"account_signing_certificates_present" doc:"whether the root user has signing certificates: 0 or 1"`
+	MFADevices          *int64 `snap:"mfa_devices,volatile" doc:"how many second factors there are"`
+	MFADevicesInUse     *int64 `snap:"mfa_devices_in_use,volatile" doc:"how many of them someone uses"`
+	Users               *int64 `snap:"users,volatile" doc:"how many users there are"`
+	Groups              *int64 `snap:"groups,volatile" doc:"how many groups there are"`
+	Roles               *int64 `snap:"roles,volatile" doc:"how many roles there are"`
+	Policies            *int64 `snap:"policies,volatile" doc:"how many managed policies of its own there are"`
+	InstanceProfiles    *int64 `snap:"instance_profiles,volatile" doc:"how many instance profiles there are"`
+	Providers           *int64 `snap:"providers,volatile" doc:"how many identity providers there are"`
+	ServerCertificates  *int64 `snap:"server_certificates,volatile" doc:"how many server certificates there are"`
+	PolicyVersionsInUse *int64 `snap:"policy_versions_in_use,volatile" doc:"how many versions of its own managed policies there are"`
 }
 
 var iamSummaries = kind.Of[iamSummary](kind.Table{
 	Name: "iam_summary", Label: "AWSAccount", Unowned: true, Keep: true, Ontology: accounts.Ontology,
+	Doc: "What IAM says of the account as a whole.",
 })
 
 // iamMaxItems is the most that a page of IAM holds; it would be 100.

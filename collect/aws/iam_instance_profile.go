@@ -14,17 +14,18 @@ import (
 
 // iamInstanceProfile hands a role to the instances that have it.
 type iamInstanceProfile struct {
-	ID         string     `snap:"id,key" from:"Arn"`
+	ID         string     `snap:"id,key" from:"Arn" doc:"its ARN"`
 	ARN        *string    `snap:"arn" from:"Arn"`
-	ProfileID  *string    `snap:"instance_profile_id" from:"InstanceProfileId"`
-	Name       *string    `snap:"instance_profile_name" from:"InstanceProfileName"`
-	Path       *string    `snap:"path" from:"Path"`
-	CreateDate *time.Time `snap:"createdate" from:"CreateDate"`
+	ProfileID  *string    `snap:"instance_profile_id" from:"InstanceProfileId" doc:"identifies it for good, 'AIPA…'"`
+	Name       *string    `snap:"instance_profile_name" from:"InstanceProfileName" doc:"its name, unique within the account"`
+	Path       *string    `snap:"path" from:"Path" doc:"where it is filed, '/' or '/team/'"`
+	CreateDate *time.Time `snap:"createdate" from:"CreateDate" doc:"when it was made"`
 	RoleARNs   []string   `snap:"_role_arns" from:"Roles.Arn"`
 }
 
 var iamInstanceProfiles = kind.Of[iamInstanceProfile](kind.Table{
 	Name: "iam_instance_profile", Label: "AWSInstanceProfile",
+	Doc:   "What hands a role to the instances that have it.",
 	Links: []kind.Link{{Type: "ASSOCIATED_WITH", To: "AWSRole", On: kind.On{"arn": "_role_arns"}}},
 })
 

@@ -19,48 +19,51 @@ import (
 // attached to a principal. The account has no link to it: the same node may be
 // attached in others.
 type iamManagedPolicy struct {
-	ID            string   `snap:"id,key"`
+	ID            string   `snap:"id,key" doc:"its ARN"`
 	ARN           string   `snap:"arn,index"`
-	Name          string   `snap:"name"`
-	Type          string   `snap:"type"` // "managed"
+	Name          string   `snap:"name" doc:"its name, the end of its ARN"`
+	Type          string   `snap:"type" doc:"'managed'"`
 	PrincipalARNs []string `snap:"_principal_arns"`
 }
 
 var iamManagedPolicies = kind.Of[iamManagedPolicy](kind.Table{
 	Name: "iam_managed_policy", Label: "AWSManagedPolicy", Aliases: []string{"AWSPolicy"}, Unowned: true,
+	Doc:   "A managed policy, AWS's or the account's, that is attached to a principal. Accounts share AWS's.",
 	Links: []kind.Link{{Type: "POLICY", From: "AWSPrincipal", On: kind.On{"arn": "_principal_arns"}}},
 })
 
 // iamInlinePolicy is a policy that is part of one principal: its id is
 // "principal/inline_policy/name".
 type iamInlinePolicy struct {
-	ID           string `snap:"id,key"`
-	Name         string `snap:"name"`
-	Type         string `snap:"type"` // "inline"
+	ID           string `snap:"id,key" doc:"the principal's ARN, 'inline_policy' and its name, joined by '/'"`
+	Name         string `snap:"name" doc:"its name, unique within the principal"`
+	Type         string `snap:"type" doc:"'inline'"`
 	PrincipalARN string `snap:"_principal_arn"`
 }
 
 var iamInlinePolicies = kind.Of[iamInlinePolicy](kind.Table{
 	Name: "iam_inline_policy", Label: "AWSInlinePolicy", Aliases: []string{"AWSPolicy"},
+	Doc:   "A policy that is part of one principal.",
 	Links: []kind.Link{{Type: "POLICY", From: "AWSPrincipal", On: kind.On{"arn": "_principal_arn"}}},
 })
 
 // iamStatement is one statement of a policy. Lists stay null where the
 // statement does not have the element.
 type iamStatement struct {
-	ID          string   `snap:"id,key"`
-	Effect      *string  `snap:"effect"`
-	Action      []string `snap:"action"`
-	NotAction   []string `snap:"notaction"`
-	Resource    []string `snap:"resource"`
-	NotResource []string `snap:"notresource"`
-	Condition   *string  `snap:"condition,document"`
-	Sid         *string  `snap:"sid"`
+	ID          string   `snap:"id,key" doc:"the policy's id, 'statement' and a name, joined by '/'"`
+	Effect      *string  `snap:"effect" doc:"'Allow' or 'Deny'"`
+	Action      []string `snap:"action" doc:"the actions that it is about"`
+	NotAction   []string `snap:"notaction" doc:"it is about all actions but these"`
+	Resource    []string `snap:"resource" doc:"the resources that it is about"`
+	NotResource []string `snap:"notresource" doc:"it is about all resources but these"`
+	Condition   *string  `snap:"condition,document" doc:"when it applies, as JSON"`
+	Sid         *string  `snap:"sid" doc:"what its author called it"`
 	PolicyID    string   `snap:"_policy_id"`
 }
 
 var iamStatements = kind.Of[iamStatement](kind.Table{
 	Name: "iam_policy_statement", Label: "AWSPolicyStatement",
+	Doc:   "One statement of a policy.",
 	Owner: &kind.Link{Type: "STATEMENT", From: "AWSPolicy", On: kind.On{"id": "_policy_id"}},
 })
 

@@ -18,27 +18,28 @@ import (
 
 // organization is an AWS Organizations organization.
 type organization struct {
-	ID                string  `snap:"id,key" from:"Id"`
+	ID                string  `snap:"id,key" from:"Id" doc:"the organization, 'o-…'"`
 	ARN               *string `snap:"arn,index" from:"Arn"`
-	FeatureSet        *string `snap:"feature_set" from:"FeatureSet"`
-	ManagementID      *string `snap:"management_account_id,index" from:"MasterAccountId"`
-	ManagementARN     *string `snap:"management_account_arn" from:"MasterAccountArn"`
-	ManagementAccount *string `snap:"management_account_email" from:"MasterAccountEmail"`
+	FeatureSet        *string `snap:"feature_set" from:"FeatureSet" doc:"what it is used for: 'ALL', 'CONSOLIDATED_BILLING'"`
+	ManagementID      *string `snap:"management_account_id,index" from:"MasterAccountId" doc:"the account that pays and decides"`
+	ManagementARN     *string `snap:"management_account_arn" from:"MasterAccountArn" doc:"that account's ARN in the organization"`
+	ManagementAccount *string `snap:"management_account_email" from:"MasterAccountEmail" doc:"that account's e-mail address"`
 }
 
 var organizationTable = kind.Of[organization](kind.Table{
 	Name: "organization", Label: "AWSOrganization", Aliases: []string{"Tenant"}, Unowned: true, Keep: true,
+	Doc:      "An organization of AWS accounts.",
 	Ontology: kind.Ontology{"name": kind.Same("id")},
 })
 
 // organizationRoot is the top of an organization's hierarchy. Its id, like an
 // organizational unit's, is made unique by the organization's.
 type organizationRoot struct {
-	ID       string   `snap:"id,key"`
-	RootID   *string  `snap:"root_id,index" from:"Id"`
+	ID       string   `snap:"id,key" doc:"organization and root, in one"`
+	RootID   *string  `snap:"root_id,index" from:"Id" doc:"the root, 'r-…'"`
 	ARN      *string  `snap:"arn,index" from:"Arn"`
-	Name     *string  `snap:"name" from:"Name"`
-	OrgID    string   `snap:"org_id,index"`
+	Name     *string  `snap:"name" from:"Name" doc:"its name, 'Root' unless renamed"`
+	OrgID    string   `snap:"org_id,index" doc:"the organization"`
 	UnitIDs  []string `snap:"_child_ou_ids"`
 	Accounts []string `snap:"_account_ids"`
 }
@@ -52,26 +53,28 @@ var below = []kind.Link{
 
 var organizationRoots = kind.Of[organizationRoot](kind.Table{
 	Name: "organization_root", Label: "AWSOrganizationRoot",
+	Doc:   "The top of an organization's hierarchy.",
 	Owner: &kind.Link{Type: "RESOURCE", From: "AWSOrganization", On: kind.On{"id": "org_id"}},
 	Links: append([]kind.Link{{Type: "PARENT", To: "AWSOrganization", On: kind.On{"id": "org_id"}}}, below...),
 })
 
 // organizationalUnit groups accounts and further units.
 type organizationalUnit struct {
-	ID           string   `snap:"id,key"`
-	UnitID       *string  `snap:"ou_id,index" from:"Id"`
+	ID           string   `snap:"id,key" doc:"organization and unit, in one"`
+	UnitID       *string  `snap:"ou_id,index" from:"Id" doc:"the unit, 'ou-…'"`
 	ARN          *string  `snap:"arn,index" from:"Arn"`
-	Name         *string  `snap:"name" from:"Name"`
-	OrgID        string   `snap:"org_id,index"`
-	RootID       string   `snap:"root_id,index"`
-	ParentRootID *string  `snap:"parent_root_id"`
-	ParentUnitID *string  `snap:"parent_ou_id"`
+	Name         *string  `snap:"name" from:"Name" doc:"its name, unique among its siblings"`
+	OrgID        string   `snap:"org_id,index" doc:"the organization"`
+	RootID       string   `snap:"root_id,index" doc:"the id of the root that it is below"`
+	ParentRootID *string  `snap:"parent_root_id" doc:"the id of the root, where it is directly below it"`
+	ParentUnitID *string  `snap:"parent_ou_id" doc:"the id of the unit that it is part of; null directly below the root"`
 	UnitIDs      []string `snap:"_child_ou_ids"`
 	Accounts     []string `snap:"_account_ids"`
 }
 
 var organizationalUnits = kind.Of[organizationalUnit](kind.Table{
 	Name: "organization_unit", Label: "AWSOrganizationalUnit",
+	Doc:   "An organizational unit: it groups accounts and further units.",
 	Owner: &kind.Link{Type: "RESOURCE", From: "AWSOrganizationRoot", On: kind.On{"id": "root_id"}},
 	Links: append([]kind.Link{
 		{Type: "PARENT", To: "AWSOrganizationRoot", On: kind.On{"id": "parent_root_id"}},
@@ -82,19 +85,20 @@ var organizationalUnits = kind.Of[organizationalUnit](kind.Table{
 // organizationAccount is what the organization knows of an account, collected
 // or not.
 type organizationAccount struct {
-	ID              string     `snap:"id,key" from:"Id"`
+	ID              string     `snap:"id,key" from:"Id" doc:"the account's number, twelve digits"`
 	ARN             *string    `snap:"arn,index" from:"Arn"`
-	Email           *string    `snap:"email" from:"Email"`
-	Name            *string    `snap:"name" from:"Name"`
-	State           *string    `snap:"state" from:"State"`
-	Status          *string    `snap:"status" from:"Status"`
-	JoinedMethod    *string    `snap:"joined_method" from:"JoinedMethod"`
-	JoinedTimestamp *time.Time `snap:"joined_timestamp" from:"JoinedTimestamp"`
-	OrgID           string     `snap:"org_id,index"`
+	Email           *string    `snap:"email" from:"Email" doc:"its e-mail address"`
+	Name            *string    `snap:"name" from:"Name" doc:"its name in the organization"`
+	State           *string    `snap:"state" from:"State" doc:"'ACTIVE', 'PENDING_ACTIVATION', 'SUSPENDED', 'PENDING_CLOSURE' or 'CLOSED'"`
+	Status          *string    `snap:"status" from:"Status" doc:"'ACTIVE', 'SUSPENDED' or 'PENDING_CLOSURE': what state was before"`
+	JoinedMethod    *string    `snap:"joined_method" from:"JoinedMethod" doc:"how it came: 'INVITED', 'CREATED'"`
+	JoinedTimestamp *time.Time `snap:"joined_timestamp" from:"JoinedTimestamp" doc:"when it came"`
+	OrgID           string     `snap:"org_id,index" doc:"the organization"`
 }
 
 var organizationAccounts = kind.Of[organizationAccount](kind.Table{
 	Name: "organization_account", Label: "AWSAccount", Aliases: []string{"Tenant"}, Unowned: true, Keep: true,
+	Doc:      "What an organization knows of an account, collected or not.",
 	Ontology: accountOntology,
 })
 
@@ -107,6 +111,7 @@ type organizationPrincipal struct {
 
 var organizationPrincipals = kind.Of[organizationPrincipal](kind.Table{
 	Name: "organization_account_root", Label: "AWSRootPrincipal", Aliases: []string{"AWSPrincipal"}, Stub: true,
+	Doc:   "The root of an active account of an organization.",
 	Owner: &kind.Link{Type: "RESOURCE", From: "AWSAccount", On: kind.On{"id": "_account_id"}},
 })
 

@@ -22,32 +22,33 @@ import (
 // s3Bucket is a bucket with what its own sub-calls say of it. Its anonymous
 // access is what its policy or its access control list grants to everyone.
 type s3Bucket struct {
-	ID                    string   `snap:"id,key" from:"Name"`
-	Name                  *string  `snap:"name" from:"Name"`
-	Region                *string  `snap:"region" from:"BucketRegion"`
+	ID                    string   `snap:"id,key" from:"Name" doc:"its name, unique in the whole partition"`
+	Name                  *string  `snap:"name" from:"Name" doc:"its name, unique in the whole partition"`
+	Region                *string  `snap:"region" from:"BucketRegion" doc:"the region that it is in"`
 	ARN                   string   `snap:"arn,index"`
-	CreationDate          *string  `snap:"creationdate" from:"CreationDate" as:"text"`
-	AnonymousAccess       *bool    `snap:"anonymous_access,index"`
-	AnonymousActions      []string `snap:"anonymous_actions"`
-	DefaultEncryption     *bool    `snap:"default_encryption"`
-	EncryptionAlgorithm   *string  `snap:"encryption_algorithm"`
-	EncryptionKeyID       *string  `snap:"encryption_key_id"`
-	BucketKeyEnabled      *bool    `snap:"bucket_key_enabled"`
-	VersioningStatus      *string  `snap:"versioning_status"`
-	MFADelete             *string  `snap:"mfa_delete"`
-	BlockPublicACLs       *bool    `snap:"block_public_acls"`
-	IgnorePublicACLs      *bool    `snap:"ignore_public_acls"`
-	BlockPublicPolicy     *bool    `snap:"block_public_policy"`
-	RestrictPublicBuckets *bool    `snap:"restrict_public_buckets"`
-	ObjectOwnership       *string  `snap:"object_ownership"`
-	LoggingEnabled        *bool    `snap:"logging_enabled"`
-	LoggingTargetBucket   *string  `snap:"logging_target_bucket"`
+	CreationDate          *string  `snap:"creationdate" from:"CreationDate" as:"text" doc:"when it was made, as text"`
+	AnonymousAccess       *bool    `snap:"anonymous_access,index" doc:"whether its policy or its access control list lets anyone in"`
+	AnonymousActions      []string `snap:"anonymous_actions" doc:"what they let anyone do"`
+	DefaultEncryption     *bool    `snap:"default_encryption" doc:"whether new objects are encrypted unless told otherwise"`
+	EncryptionAlgorithm   *string  `snap:"encryption_algorithm" doc:"how: 'AES256', 'aws:kms' or 'aws:kms:dsse'"`
+	EncryptionKeyID       *string  `snap:"encryption_key_id" doc:"the KMS key, as it was configured: id, alias or ARN"`
+	BucketKeyEnabled      *bool    `snap:"bucket_key_enabled" doc:"whether a key of the bucket's own spares calls to KMS"`
+	VersioningStatus      *string  `snap:"versioning_status" doc:"whether it keeps what is overwritten: 'Enabled', 'Suspended'; null: it never did"`
+	MFADelete             *string  `snap:"mfa_delete" doc:"whether deleting a version takes a second factor: 'Enabled', 'Disabled'"`
+	BlockPublicACLs       *bool    `snap:"block_public_acls" doc:"whether it refuses access control lists that make something public"`
+	IgnorePublicACLs      *bool    `snap:"ignore_public_acls" doc:"whether it passes over what such lists grant"`
+	BlockPublicPolicy     *bool    `snap:"block_public_policy" doc:"whether it refuses a policy that makes it public"`
+	RestrictPublicBuckets *bool    `snap:"restrict_public_buckets" doc:"whether a public policy counts for its own account and AWS services only"`
+	ObjectOwnership       *string  `snap:"object_ownership" doc:"who owns what others put into it: 'BucketOwnerEnforced', 'BucketOwnerPreferred' or 'ObjectWriter'"`
+	LoggingEnabled        *bool    `snap:"logging_enabled" doc:"whether its requests are logged"`
+	LoggingTargetBucket   *string  `snap:"logging_target_bucket" doc:"the bucket that gets the log"`
 
 	kind.Gaps
 }
 
 var s3Buckets = kind.Of[s3Bucket](kind.Table{
 	Name: "s3_bucket", Label: "AWSS3Bucket", Aliases: []string{"S3Bucket", "ObjectStorage"},
+	Doc: "A bucket, with its settings.",
 	Ontology: kind.Ontology{
 		"name": kind.Same("name"), "location": kind.Same("region"), "encrypted": kind.Truth("default_encryption"),
 		"versioning": kind.OneOf("versioning_status", "Enabled"), "public": kind.Same("anonymous_access"),
@@ -61,52 +62,55 @@ var s3Buckets = kind.Of[s3Bucket](kind.Table{
 // s3ACL is one grant of an access control list. Its id is Cartography's, a
 // hash that the bucket is no part of: buckets with equal grants share a node.
 type s3ACL struct {
-	ID          string   `snap:"id,key"`
-	Owner       *string  `snap:"owner"`
-	OwnerID     *string  `snap:"ownerid"`
-	Type        string   `snap:"type"`
-	DisplayName *string  `snap:"displayname"`
-	GranteeID   *string  `snap:"granteeid"`
-	URI         *string  `snap:"uri"`
-	Permission  *string  `snap:"permission"`
+	ID          string   `snap:"id,key" doc:"a digest of the grant; buckets with equal grants share the node"`
+	Owner       *string  `snap:"owner" doc:"the bucket owner's display name"`
+	OwnerID     *string  `snap:"ownerid" doc:"the bucket owner's canonical id"`
+	Type        string   `snap:"type" doc:"whom it grants to: 'CanonicalUser', 'Group'"`
+	DisplayName *string  `snap:"displayname" doc:"the grantee's display name"`
+	GranteeID   *string  `snap:"granteeid" doc:"the grantee's canonical id"`
+	URI         *string  `snap:"uri" doc:"the group that it grants to, such as all users"`
+	Permission  *string  `snap:"permission" doc:"'FULL_CONTROL', 'READ', 'WRITE', 'READ_ACP' or 'WRITE_ACP'"`
 	Buckets     []string `snap:"_buckets"`
 }
 
 var s3ACLs = kind.Of[s3ACL](kind.Table{
 	Name: "s3_acl", Label: "AWSS3Acl", Aliases: []string{"S3Acl"},
+	Doc:   "One grant of buckets' access control lists.",
 	Links: []kind.Link{{Type: "APPLIES_TO", To: "AWSS3Bucket", On: kind.On{"id": "_buckets"}}},
 })
 
 // s3PolicyStatement is one statement of a bucket policy. Cartography keeps
 // action and resource as the policy has them, a text or a list.
 type s3PolicyStatement struct {
-	ID            string   `snap:"id,key"`
-	PolicyID      *string  `snap:"policy_id"`
-	PolicyVersion *string  `snap:"policy_version"`
-	Bucket        string   `snap:"bucket"`
-	SID           *string  `snap:"sid"`
-	Effect        *string  `snap:"effect"`
-	Action        []string `snap:"action,bare=_action_bare"`
-	Resource      []string `snap:"resource,bare=_resource_bare"`
-	Principal     *string  `snap:"principal,document"`
-	Condition     *string  `snap:"condition,document"`
+	ID            string   `snap:"id,key" doc:"the bucket, 'policy_statement' and its place, joined by '/'"`
+	PolicyID      *string  `snap:"policy_id" doc:"what the policy's author called the policy"`
+	PolicyVersion *string  `snap:"policy_version" doc:"the version of the policy language"`
+	Bucket        string   `snap:"bucket" doc:"the bucket"`
+	SID           *string  `snap:"sid" doc:"what its author called it"`
+	Effect        *string  `snap:"effect" doc:"'Allow' or 'Deny'"`
+	Action        []string `snap:"action,bare=_action_bare" doc:"the actions that it is about"`
+	Resource      []string `snap:"resource,bare=_resource_bare" doc:"the resources that it is about"`
+	Principal     *string  `snap:"principal,document" doc:"whom it is about, as JSON"`
+	Condition     *string  `snap:"condition,document" doc:"when it applies, as JSON"`
 	ActionBare    bool     `snap:"_action_bare"`
 	ResourceBare  bool     `snap:"_resource_bare"`
 }
 
 var s3PolicyStatements = kind.Of[s3PolicyStatement](kind.Table{
 	Name: "s3_policy_statement", Label: "AWSS3PolicyStatement", Aliases: []string{"S3PolicyStatement"},
+	Doc:   "One statement of a bucket's policy.",
 	Links: []kind.Link{{Type: "POLICY_STATEMENT", From: "AWSS3Bucket", On: kind.On{"id": "bucket"}}},
 })
 
 // s3Notification says that events of a bucket go to an SNS topic.
 type s3Notification struct {
-	Bucket   string `snap:"bucket,key"`
-	TopicARN string `snap:"topic_arn,key"`
+	Bucket   string `snap:"bucket,key" doc:"the bucket"`
+	TopicARN string `snap:"topic_arn,key" doc:"the topic that gets its events"`
 }
 
 var s3Notifications = kind.Of[s3Notification](kind.Table{
 	Name: "s3_bucket_notification",
+	Doc:  "That events of a bucket go to an SNS topic.",
 	Between: &kind.Between{
 		Type: "NOTIFIES",
 		From: kind.End{Label: "AWSS3Bucket", On: kind.On{"name": "bucket"}},

@@ -21,7 +21,7 @@ import (
 // Of fills Columns from the row's struct.
 type Table struct {
 	Name     string   `json:"name"`               // unique, snake case: "ec2_instance"
-	Doc      string   `json:"doc,omitempty"`      // one sentence: what a row is
+	Doc      string   `json:"doc,omitempty"`      // one sentence or two: what a row is
 	Sync     string   `json:"sync"`               // the sync that feeds it; set by Register
 	Global   bool     `json:"global,omitempty"`   // the sync runs once an account, not once a region; set by Register
 	Columns  []Column `json:"columns"`            // key columns first, then as declared
@@ -34,6 +34,10 @@ type Table struct {
 	Links    []Link   `json:"links,omitempty"`    // relationships to other nodes
 	Ontology Ontology `json:"ontology,omitempty"` // Cartography's cross-provider names of its properties
 	Between  *Between `json:"between,omitempty"`  // rows that are relationships between two nodes of other tables
+
+	// Docs say what columns mean, by name. A stub's may be left to the table that
+	// describes its nodes in full: see Registry.Doc.
+	Docs map[string]string `json:"docs,omitempty"`
 }
 
 // On pairs a property of the other node with the column that holds its value.
@@ -211,6 +215,24 @@ func (r *Registry) Table(name string) *Table {
 		}
 	}
 	return nil
+}
+
+// Doc is what a column of the table means: in its own words, or those of
+// another table of the same nodes. Columns that serve links are told by these.
+func (r *Registry) Doc(t *Table, column string) string {
+	if doc := t.Docs[column]; doc != "" || t.Label == "" {
+		return doc
+	}
+	var stub string
+	for _, other := range r.Tables() {
+		if doc := other.Docs[column]; other.Label == t.Label && doc != "" {
+			if !other.Stub {
+				return doc
+			}
+			stub = doc
+		}
+	}
+	return stub
 }
 
 // Tables are all tables, by sync and then as declared.

@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -110,6 +111,41 @@ func (m Meaning) of(get func(column string) any) any {
 		return nil
 	}
 	return v
+}
+
+// String says it in words, with columns and values in 'single quotes'.
+func (m Meaning) String() string {
+	quote := func(list []string) []string {
+		out := make([]string, len(list))
+		for i, s := range list {
+			out[i] = "'" + s + "'"
+		}
+		return out
+	}
+	columns := quote(m.Columns)
+	switch m.Op {
+	case opAlways:
+		return fmt.Sprintf("always '%v'", m.Value)
+	case opTruth:
+		return "whether " + columns[0] + " is true"
+	case opNot:
+		return "whether " + columns[0] + " is not true"
+	case opOneOf:
+		return "whether " + columns[0] + " is " + strings.Join(quote(m.Values), " or ")
+	case opAny:
+		return "whether " + strings.Join(columns, " or ") + " is true"
+	case opNone:
+		return "whether none of " + strings.Join(columns, ", ") + " is true"
+	case opMapped:
+		var pairs []string
+		for _, from := range slices.Sorted(maps.Keys(m.Map)) {
+			pairs = append(pairs, "'"+from+"' → '"+m.Map[from]+"'")
+		}
+		return columns[0] + " in the words that all providers share: " + strings.Join(pairs, ", ")
+	case opFirst:
+		return "the first of " + strings.Join(columns, ", ") + " that is not null"
+	}
+	return columns[0]
 }
 
 // truth is Cypher's toBooleanOrNull.

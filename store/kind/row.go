@@ -63,7 +63,9 @@ type field struct {
 //
 //	from:"Path.In.Source" as:"text|iso|epoch"
 //
-// lets Typed.From fill the field. Of panics on a struct it cannot map.
+// lets Typed.From fill the field, and doc:"…" says what the column means, with
+// values that it may have in 'single quotes'. Of panics on a struct it cannot
+// map.
 func Of[R any](t Table) *Typed[R] {
 	typed := &Typed[R]{Table: &t, gaps: -1}
 	rt := reflect.TypeFor[R]()
@@ -116,6 +118,12 @@ func Of[R any](t Table) *Typed[R] {
 		}
 		if c.Key && !c.Required {
 			panic(fmt.Sprintf("kind: table %s: key %s may be null", t.Name, c.Name))
+		}
+		if doc := f.Tag.Get("doc"); doc != "" {
+			if t.Docs == nil {
+				t.Docs = map[string]string{}
+			}
+			t.Docs[c.Name] = doc
 		}
 		typed.fields = append(typed.fields, field{index: i, column: len(t.Columns), typ: c.Type, from: f.Tag.Get("from"), as: f.Tag.Get("as")})
 		t.Columns = append(t.Columns, c)

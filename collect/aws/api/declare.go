@@ -76,6 +76,12 @@ var Registry kind.Registry
 
 var syncs = map[string]*Sync{}
 
+// everywhere are the meanings of columns that mean the same in every table.
+var everywhere = map[string]string{
+	"arn":    "its ARN",
+	"region": "the region that it is in",
+}
+
 // Declare adds a sync to the Registry. It panics on a mistake in the
 // declaration.
 func Declare(s Sync) *Sync {
@@ -89,6 +95,16 @@ func Declare(s Sync) *Sync {
 	}
 	if s.Collect == nil && (len(s.Needs) == 0 || len(s.Calls) > 0 || len(s.Tables) > 0) {
 		panic("aws: sync without Collect: " + s.Name)
+	}
+	for _, t := range s.Tables {
+		for _, c := range t.Columns {
+			if doc := everywhere[c.Name]; doc != "" && t.Docs[c.Name] == "" && c.Property() {
+				if t.Docs == nil {
+					t.Docs = map[string]string{}
+				}
+				t.Docs[c.Name] = doc
+			}
+		}
 	}
 	Registry.Register(&kind.Sync{Name: s.Name, Global: s.Global, Calls: calls, Synced: s.Synced, Needs: s.Needs, Tables: s.Tables})
 	syncs[s.Name] = &s
