@@ -33,7 +33,8 @@ type Task struct {
 	Do func(ctx context.Context, sink kind.Sink) (Cost, error)
 
 	// Meaning tells what an error of Do means for the cell: its State is
-	// Denied, Unsupported or Failed, and its Code, Action and Message are set.
+	// Denied, Unsupported or Failed, and its Code, Action, Message and Remedy
+	// are set.
 	Meaning func(err error) store.Outcome
 }
 
@@ -69,7 +70,7 @@ const DefaultCellTimeout = time.Hour
 type errCellTimeout struct{ after time.Duration }
 
 func (e *errCellTimeout) Error() string {
-	return fmt.Sprintf("the cell took longer than %s; --cell-timeout allows more", e.after)
+	return fmt.Sprintf("the cell took longer than %s", e.after)
 }
 
 // Run collects the tasks and writes each cell to w. A cell's failure is its
@@ -232,12 +233,12 @@ func cut(run, cell context.Context, o *store.Outcome) {
 	var timeout *errCellTimeout
 	switch {
 	case run.Err() != nil:
-		o.Code, o.Action, o.Message = "Interrupted", "", "the run was stopped while this cell was under way"
+		o.Code, o.Action, o.Message, o.Remedy = "Interrupted", "", "the run was stopped while this cell was under way", ""
 		if o.State != store.Partial {
 			o.State = store.Skipped
 		}
 	case errors.As(context.Cause(cell), &timeout):
-		o.Code, o.Action, o.Message = "CellTimeout", "", timeout.Error()
+		o.Code, o.Action, o.Message, o.Remedy = "CellTimeout", "", timeout.Error(), "use a longer --cell-timeout"
 		if o.State != store.Partial {
 			o.State = store.Failed
 		}

@@ -25,6 +25,7 @@ var columnName = regexp.MustCompile(`^[A-Za-z_$:][A-Za-z0-9_:]*$`)
 func (m *Manifest) sort() {
 	m.Regions = slices.Sorted(slices.Values(m.Regions))
 	m.Syncs = slices.Sorted(slices.Values(m.Syncs))
+	m.Options = slices.Sorted(slices.Values(m.Options))
 	m.Accounts = slices.SortedFunc(slices.Values(m.Accounts), compareAccounts)
 	m.Unresolved = slices.SortedFunc(slices.Values(m.Unresolved), func(a, b Unresolved) int { return strings.Compare(a.Profile, b.Profile) })
 	m.Tables = slices.SortedFunc(slices.Values(m.Tables), func(a, b TableInfo) int { return strings.Compare(a.Name, b.Name) })

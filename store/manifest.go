@@ -32,6 +32,10 @@ type Manifest struct {
 	Regions []string `json:"regions,omitempty"`
 	Syncs   []string `json:"syncs"` // the syncs that this snapshot set out to collect, by name
 
+	// Options are what else the collection was told, "name=value", sorted: one
+	// that is resumed goes on with them. Absent are those that are as usual.
+	Options []string `json:"options,omitempty"`
+
 	Accounts   []Account    `json:"accounts"`             // by provider and id
 	Unresolved []Unresolved `json:"unresolved,omitempty"` // by profile
 	Tables     []TableInfo  `json:"tables"`               // every table that some cell feeds, by name
@@ -61,6 +65,7 @@ type Account struct {
 type Unresolved struct {
 	Profile string `json:"profile"`
 	Error   string `json:"error"`
+	Remedy  string `json:"remedy,omitempty"` // what to do about it; one line
 }
 
 // TableInfo is the schema that a table's files were written with.
@@ -104,6 +109,7 @@ type Outcome struct {
 	Code      string    `json:"code,omitempty"`    // the API's error code
 	Action    string    `json:"action,omitempty"`  // the IAM action that was denied or the operation that failed
 	Message   string    `json:"message,omitempty"` // one line
+	Remedy    string    `json:"remedy,omitempty"`  // what to do before the cell is collected again; one line
 	Errors    int       `json:"errors,omitempty"`  // how many calls failed for good
 	Calls     int       `json:"calls"`
 	Retries   int       `json:"retries"`

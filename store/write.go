@@ -46,7 +46,7 @@ type Writer struct {
 }
 
 // Create begins a snapshot in dir, which must be empty or missing. Of m it
-// takes Program, Started, Regions, Syncs, Accounts and Unresolved. The error is
+// takes Program, Started, Regions, Syncs, Options, Accounts and Unresolved. The error is
 // ErrExists where dir holds a snapshot and ErrUnfinished where it holds a
 // collection that Resume can continue. The caller ends with Commit or Close.
 func Create(dir string, m Manifest) (*Writer, error) { return create(dir, m, openRooted) }
@@ -58,7 +58,7 @@ func create(dir string, m Manifest, open func(string) (disk, error)) (*Writer, e
 	}
 	w.head = Manifest{
 		Format: Format, MinReader: MinReader, Program: m.Program, Started: m.Started.UTC().Round(0),
-		Regions: m.Regions, Syncs: m.Syncs, Accounts: m.Accounts, Unresolved: m.Unresolved,
+		Regions: m.Regions, Syncs: m.Syncs, Options: m.Options, Accounts: m.Accounts, Unresolved: m.Unresolved,
 	}
 	w.head.sort()
 	if err := w.begin(); err != nil {

@@ -143,7 +143,7 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.want != nil {
-				must(t, []int{exitOK}, "collect", leftOut, "--resume", dir)
+				must(t, []int{exitOK}, "collect", "--resume", dir)
 			}
 			if got, want := data(manifest(t, dir)), data(whole); !slices.Equal(got, want) {
 				t.Errorf("%d data files differ from those of a run without faults (%d)", len(got), len(want))
@@ -199,11 +199,45 @@ func TestInterrupted(t *testing.T) {
 			if states[store.Skipped]+states[store.Partial] == 0 {
 				t.Errorf("the run was not stopped in the middle: %v", states)
 			}
-			must(t, []int{exitOK}, "collect", leftOut, "--resume", dir)
+			must(t, []int{exitOK}, "collect", "--resume", dir)
 			if got, want := data(manifest(t, dir)), data(manifest(t, clean)); !slices.Equal(got, want) {
 				t.Errorf("%d data files differ from those of a run that was not stopped (%d)", len(got), len(want))
 			}
 		})
+	}
+}
+
+// TestResumeRemembers: what a collection was told holds when it goes on.
+func TestResumeRemembers(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	if err := aws.SetFaults(fakeaws.Rule{Service: "iam", Code: "InternalError", Status: 500}, fakeaws.Rule{Service: "organizations", Operation: "ListRoots", Code: "InternalError", Status: 500}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "snap")
+	must(t, []int{exitIncomplete}, "collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1", "--aws-requested-syncs", "kms,iam", leftOut,
+		"--aws-organization-account-ids", "222222222222,111111111111", "--max-rps", "500", "--cell-timeout", "90s", "-o", dir)
+	want := []string{"aws-leave-out-calls=iam:GenerateServiceLastAccessedDetails", "aws-organization-account-ids=111111111111,222222222222", "cell-timeout=1m30s", "max-rps=500"}
+	if got := manifest(t, dir).Options; !slices.Equal(got, want) {
+		t.Errorf("the manifest remembers %q; want %q", got, want)
+	}
+	if err := aws.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range []string{"--aws-leave-out-calls=", "--aws-organization-account-ids=333333333333", "--aws-regions=eu-west-1", "--aws-requested-syncs=kms"} {
+		if code, _, text := snap(t.Context(), "collect", "--resume", dir, more); code != exitUsage || !strings.Contains(text, "begun with") {
+			t.Errorf("%s: exit code %d, %s; want it refused: the collection was begun otherwise", more, code, text)
+		}
+	}
+	aws.Reset()
+	must(t, []int{exitOK}, "collect", "--resume", dir, "--cell-timeout", "2m")
+	for c := range aws.Calls() {
+		switch {
+		case c.Service == "kms", strings.Contains(c.Operation, "LastAccessed"), c.Service == "organizations" && c.Account == "333333333333":
+			t.Errorf("%s is asked when the collection goes on", c)
+		}
+	}
+	if got := manifest(t, dir); !slices.Equal(got.Options, want) || len(notComplete(got.Cells)) > 0 {
+		t.Errorf("after it went on: options %q, %d cells not complete", got.Options, len(notComplete(got.Cells)))
 	}
 }
 

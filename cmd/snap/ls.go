@@ -144,19 +144,29 @@ func listTables(out *terminal, m store.Manifest) {
 // listGaps prints what is not complete, and what to do about it.
 func listGaps(out *terminal, m store.Manifest) {
 	for _, u := range m.Unresolved {
-		fmt.Fprintf(out.out, "\nprofile %s leads to no account: %s\n", u.Profile, u.Error)
+		fmt.Fprintf(out.out, "\nprofile %s leads to no account: %s%s\n", u.Profile, quote(u.Error), arrow(quote(u.Remedy)))
 	}
-	gaps := gapsOf(m)
-	if len(gaps) == 0 {
-		return
+	for _, group := range []struct {
+		head string
+		gaps []gap
+	}{
+		{"Not complete, so nothing of them will be deleted or called removed:", gapsOf(notComplete(m.Cells))},
+		{"Not there for these accounts, and nothing of them will be deleted or called removed:", gapsOf(notThere(m.Cells))},
+	} {
+		if len(group.gaps) > 0 {
+			fmt.Fprintf(out.out, "\n%s\n", group.head)
+		}
+		printGaps(out, group.gaps)
 	}
-	fmt.Fprintf(out.out, "\nNot complete, so nothing of them will be deleted or called removed:\n")
+}
+
+func printGaps(out *terminal, gaps []gap) {
 	for _, g := range gaps {
 		where := ""
 		if len(g.Regions) > 0 {
 			where = " in " + strings.Join(g.Regions, ", ")
 		}
-		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", g.Account, several(g.Syncs), where, reason(g.Outcome), arrow(g.Remedy))
+		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", g.Account, several(g.Syncs), where, reason(g.Outcome), arrow(todo(g.Outcome)))
 	}
 }
 
@@ -181,17 +191,17 @@ type gap struct {
 	Syncs, Regions []string
 	Cells          int
 	store.Outcome  // of the first
-	Remedy         string
 }
 
 // object is the gap as --log-format json tells it.
 func (g gap) object() map[string]any {
 	return map[string]any{"event": "gap", "account": g.Account, "syncs": g.Syncs, "regions": g.Regions, "cells": g.Cells,
-		"state": g.State, "code": g.Code, "action": g.Action, "message": g.Message, "remedy": g.Remedy}
+		"state": g.State, "code": g.Code, "action": g.Action, "message": g.Message, "remedy": todo(g.Outcome)}
 }
 
-// gapsOf are the cells that are not complete, by account.
-func gapsOf(m store.Manifest) []gap {
+// gapsOf puts cells that are not complete together where they ended alike in
+// one account.
+func gapsOf(cells []store.Cell) []gap {
 	type alike struct {
 		account, sync string
 		state         store.State
@@ -200,8 +210,8 @@ func gapsOf(m store.Manifest) []gap {
 	}
 	at := map[alike]int{}
 	var gaps []gap
-	for _, c := range notComplete(m.Cells) {
-		k := alike{c.Account, c.Sync, c.State, c.Code, c.Action, remedy(c.Outcome)}
+	for _, c := range cells {
+		k := alike{c.Account, c.Sync, c.State, c.Code, c.Action, c.Remedy}
 		if k.action == "" { // what stopped it has to do with the account or the region, not with the sync
 			k.sync = ""
 		}
@@ -209,7 +219,7 @@ func gapsOf(m store.Manifest) []gap {
 		if !ok {
 			i = len(gaps)
 			at[k] = i
-			gaps = append(gaps, gap{Account: c.Account, Outcome: c.Outcome, Remedy: k.remedy})
+			gaps = append(gaps, gap{Account: c.Account, Outcome: c.Outcome})
 		}
 		g := &gaps[i]
 		g.Cells++
@@ -229,6 +239,18 @@ func notComplete(cells []store.Cell) []store.Cell {
 	var out []store.Cell
 	for _, c := range cells {
 		if c.State != store.Complete && c.State != store.Unsupported {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// notThere are the cells of regions and services that an account does not
+// have, where something can be done about it.
+func notThere(cells []store.Cell) []store.Cell {
+	var out []store.Cell
+	for _, c := range cells {
+		if c.State == store.Unsupported && c.Remedy != "" {
 			out = append(out, c)
 		}
 	}
@@ -257,23 +279,15 @@ func reason(o store.Outcome) string {
 	return text
 }
 
-// remedy is what the user can do about a cell.
-func remedy(o store.Outcome) string {
+// todo is what the user can do about a cell.
+func todo(o store.Outcome) string {
 	switch {
-	case (o.State == store.Denied || o.State == store.Partial && strings.Contains(o.Code, "Denied")) && o.Action != "":
-		return "allow " + o.Action + ", then collect --resume"
-	case strings.HasPrefix(o.Code, "Expired"), o.Code == "Credentials", o.Code == "InvalidClientTokenId", o.Code == "UnrecognizedClientException":
-		return "renew the credentials (aws sso login), then collect --resume"
-	case o.Code == "CellTimeout":
-		return "collect --resume with a longer --cell-timeout"
-	case o.Code == "Throttled":
-		return "collect --resume when less else is going on in the account, or with --max-rps"
-	case o.Code == "Panic":
-		return "this is a mistake in snap: please report it"
-	case o.State == store.Skipped, o.State == store.Failed, o.State == store.Partial:
-		return "collect --resume"
+	case o.State == store.Unsupported:
+		return o.Remedy
+	case o.Remedy != "":
+		return o.Remedy + ", then collect --resume"
 	}
-	return ""
+	return "collect --resume"
 }
 
 // quote keeps what comes from elsewhere from steering the terminal.

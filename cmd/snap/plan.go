@@ -69,7 +69,7 @@ func runPlan(ctx context.Context, out *terminal, o session.Options, like string)
 		fmt.Fprintln(out.out, "This counts one call for each operation of each cell. Listings have more pages and items more calls than a plan can\nknow: --like SNAPSHOT counts those of an earlier collection.")
 	}
 	for _, u := range estate.Unresolved {
-		fmt.Fprintf(out.out, "\nprofile %s leads to no account: %s\n", u.Profile, u.Error)
+		fmt.Fprintf(out.out, "\nprofile %s leads to no account: %s%s\n", u.Profile, quote(u.Error), arrow(quote(u.Remedy)))
 	}
 	for _, note := range estate.Notes {
 		fmt.Fprintf(out.out, "\n%s\n", note)

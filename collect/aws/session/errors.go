@@ -43,6 +43,13 @@ func meaning(sync *api.Sync, err error) store.Outcome {
 		o.State, o.Message = store.Unsupported, unsupported.Why
 		return o
 	}
+	// What the account is not allowed is one thing, and that there are no
+	// credentials to ask with another.
+	if inner := credentialsOperation(err); inner != nil && (op == nil || inner != op) {
+		o.State, o.Code, o.Message = store.Failed, "Credentials", explain(inner)
+		o.Action = strings.ToLower(inner.Service()) + ":" + inner.Operation()
+		return o
+	}
 	var apiErr smithy.APIError
 	if errors.As(err, &apiErr) {
 		o.Message = apiErr.ErrorMessage()

@@ -69,6 +69,7 @@ type reached struct {
 	config      aws.Config // without what requests go through
 	credentials *credentials
 	requests    *requests
+	renewal     string          // what gives its profile credentials again
 	disabled    map[string]bool // requested regions that the account has not enabled
 	noRegions   error           // why its regions could not be listed
 	later       []string        // regions enabled since the collection began that goes on
@@ -168,17 +169,22 @@ func Discover(ctx context.Context, o Options) (*Estate, error) {
 	e.requests = requests
 	type found struct {
 		*reached
-		err error
+		why *store.Unresolved
 	}
 	results, _ := api.Each(ctx, profiles, func(ctx context.Context, p string) (found, error) {
-		r, err := reach(ctx, p, o, requests)
-		return found{r, err}, nil
+		r, cfg, err := reach(ctx, p, requests)
+		if err != nil {
+			why := unresolved(p, cfg, err)
+			return found{why: &why}, nil
+		}
+		return found{reached: r}, nil
 	})
 	byAccount := map[string]*reached{}
 	for i, r := range results {
 		switch {
-		case r.err != nil:
-			e.Unresolved = append(e.Unresolved, store.Unresolved{Profile: profileName(profiles[i]), Error: explain(r.err)})
+		case r.reached == nil && r.why == nil: // the run was stopped
+		case r.why != nil:
+			e.Unresolved = append(e.Unresolved, *r.why)
 		case len(o.Again) > 0 && !slices.ContainsFunc(o.Again, func(a store.Account) bool { return a.ID == r.ID }):
 			e.Unresolved = append(e.Unresolved, store.Unresolved{Profile: profileName(profiles[i]), Error: "it leads to account " + r.ID + ", which is not of this collection"})
 		case byAccount[r.ID] != nil:
@@ -193,6 +199,9 @@ func Discover(ctx context.Context, o Options) (*Estate, error) {
 		reasons := make([]string, len(e.Unresolved))
 		for i, u := range e.Unresolved {
 			reasons[i] = fmt.Sprintf("profile %s: %s", u.Profile, u.Error)
+			if u.Remedy != "" {
+				reasons[i] += ": " + u.Remedy
+			}
 		}
 		return nil, fmt.Errorf("%w: %s", ErrNoAccount, strings.Join(reasons, "; "))
 	}
@@ -249,23 +258,25 @@ func profileName(p string) string {
 	return p
 }
 
-// explain makes one line of a credential error, with what to do about it.
+// explain makes one line of a credential error.
 func explain(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
-	case strings.Contains(text, "InvalidGrantException"), strings.Contains(text, "SSOTokenProvider"), strings.Contains(text, "cached SSO token"), strings.Contains(text, "sso token"):
-		return "the SSO session has expired: run `aws sso login`"
-	case strings.Contains(text, "no EC2 IMDS role found"), strings.Contains(text, "failed to refresh cached credentials"):
-		return "no credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws configure` (" + text + ")"
+	case strings.Contains(text, "InvalidGrantException"), strings.Contains(text, "SSOTokenProvider"), strings.Contains(text, "cached SSO token"),
+		strings.Contains(text, "sso token"), strings.Contains(text, "SSO session has expired"), strings.Contains(text, "GetRoleCredentials") && strings.Contains(text, "UnauthorizedException"):
+		return "the SSO session has expired"
+	case strings.Contains(text, "no EC2 IMDS role found"):
+		return "no credentials found (" + text + ")"
 	}
 	return text
 }
 
-// reach loads a profile and asks STS whose credentials it gives.
-func reach(ctx context.Context, profile string, o Options, q *requests) (*reached, error) {
+// reach loads a profile and asks STS whose credentials it gives. With an error
+// comes the configuration, as far as it could be loaded.
+func reach(ctx context.Context, profile string, q *requests) (*reached, aws.Config, error) {
 	cfg, err := load(ctx, profile, q)
 	if err != nil {
-		return nil, err
+		return nil, cfg, err
 	}
 	account := "" // once it is known, the profile must go on leading to it
 	c := &credentials{current: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
@@ -282,7 +293,7 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 	cfg.Credentials = c
 	identity, err := sts.NewFromConfig(q.with(cfg, "", q.settings.ReadTimeout, c)).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, cfg, err
 	}
 	account = aws.ToString(identity.Account)
 	partition := "aws"
@@ -294,9 +305,9 @@ func reach(ctx context.Context, profile string, o Options, q *requests) (*reache
 			Provider: Provider, ID: aws.ToString(identity.Account), Name: profileName(profile),
 			Profiles: []string{profileName(profile)}, Identity: aws.ToString(identity.Arn), Endpoint: aws.ToString(cfg.BaseEndpoint),
 		},
-		partition: partition, home: cfg.Region, config: cfg, credentials: c, requests: q,
+		partition: partition, home: cfg.Region, config: cfg, credentials: c, requests: q, renewal: renewal(profile, cfg),
 	}
-	return r, nil
+	return r, cfg, nil
 }
 
 // load makes a profile's configuration.
@@ -470,7 +481,7 @@ func (e *Estate) Unreached() []collect.Task {
 		if slices.ContainsFunc(e.reached, func(r *reached) bool { return r.ID == a.ID }) {
 			continue
 		}
-		settled := &store.Outcome{State: store.Skipped, Code: "Credentials", Message: "the account could not be reached"}
+		settled := &store.Outcome{State: store.Skipped, Code: "Credentials", Message: "the account could not be reached", Remedy: e.remedyOf(a)}
 		for _, declared := range api.Registry.Syncs {
 			sync := api.Find(declared.Name)
 			if sync.Collect == nil || !sync.Always && !slices.Contains(e.options.Syncs, sync.Name) {
@@ -491,20 +502,41 @@ func (e *Estate) Unreached() []collect.Task {
 	return tasks
 }
 
+// remedyOf is what to do so that an account can be reached again.
+func (e *Estate) remedyOf(a store.Account) string {
+	for _, u := range e.Unresolved {
+		if slices.Contains(a.Profiles, u.Profile) || u.Profile == a.Name {
+			return u.Remedy
+		}
+	}
+	return ""
+}
+
+// meaning tells what an error means for a cell of the account.
+func (r *reached) meaning(sync *api.Sync, err error) store.Outcome {
+	o := meaning(sync, err)
+	o.Remedy = remedy(o, r.Identity, r.renewal)
+	return o
+}
+
 func (r *reached) task(sync *api.Sync, declared *kind.Sync, region string) collect.Task {
 	t := collect.Task{
 		ID:      store.CellID{Provider: Provider, Account: r.ID, Region: region, Sync: sync.Name},
 		Tables:  declared.Tables,
-		Meaning: func(err error) store.Outcome { return meaning(sync, err) },
+		Meaning: func(err error) store.Outcome { return r.meaning(sync, err) },
 	}
 	switch {
 	case region != "" && r.noRegions != nil:
-		o := meaning(nil, r.noRegions)
-		o.Message = "the account's regions could not be listed; --aws-regions may name them: " + o.Message
+		o := r.meaning(nil, r.noRegions)
+		o.Message = "the account's regions could not be listed: " + o.Message
+		if o.Remedy != "" {
+			o.Remedy += ", or name the regions in a new collection: --aws-regions"
+		}
 		t.Settled = &o
 		return t
 	case r.disabled[region]:
 		t.Settled = &store.Outcome{State: store.Unsupported, Code: "RegionDisabled", Message: "the region is not enabled in this account"}
+		t.Settled.Remedy = remedy(*t.Settled, r.Identity, r.renewal)
 		return t
 	}
 	t.Do = func(ctx context.Context, sink kind.Sink) (collect.Cost, error) {
