@@ -76,10 +76,11 @@ test-parity:
 	$(GO) test -tags parity ./cmd/snap -count=1 -timeout 120m -run '^TestParitySeeds$$' -v
 
 # make docs    docs/schema.md from the declarations
-# make golden  the schema and the Cypher of each sync, fixtures/golden/schema
+# make golden  the schema and the Cypher of each sync (fixtures/golden/schema), and what else a load sends
 .PHONY: docs golden
 docs:
 	$(GO) test ./cmd/snap -count=1 -run '^TestSchemaDocument$$' -update
 
 golden:
 	$(GO) test ./cmd/snap -count=1 -run '^TestSchemaGolden$$' -update
+	$(GO) test ./load -count=1 -run '^TestStatements$$' -update
