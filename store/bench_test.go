@@ -3,6 +3,9 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +53,48 @@ func wide(n int) (*kind.Table, []kind.Row) {
 		rows = append(rows, r)
 	}
 	return t, rows
+}
+
+// cpu is the processor time that this process has used.
+func cpu(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	ok(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkCell is what a small cell costs: its file, made durable, and its line
+// in the journal; many end at the same time, as in a collection.
+func BenchmarkCell(b *testing.B) {
+	for _, columns := range []int{10, 40} {
+		for _, n := range []int{1, 20} {
+			table, rows := wide(n)
+			table.Columns = table.Columns[:columns]
+			for i := range rows {
+				rows[i] = rows[i][:columns]
+			}
+			tables := []*kind.Table{table}
+			b.Run(fmt.Sprintf("columns=%d/rows=%d", columns, n), func(b *testing.B) {
+				b.ReportAllocs()
+				w := must(Create(filepath.Join(b.TempDir(), "snap"), head()))(b)
+				defer w.Close()
+				var cells atomic.Int64
+				b.SetParallelism(16)
+				b.ResetTimer()
+				began := cpu(b)
+				b.RunParallel(func(p *testing.PB) {
+					for p.Next() {
+						i := cells.Add(1)
+						c := w.Cell(CellID{Provider: "aws", Account: fmt.Sprintf("%012d", i/17), Region: fmt.Sprint("region-", i%17), Sync: "things"})
+						for _, r := range rows {
+							c.Put(table, r)
+						}
+						ok(b, c.Close(tables, outcome(Complete)))
+					}
+				})
+				b.ReportMetric(float64((cpu(b)-began).Microseconds())/float64(b.N), "cpu-µs/op")
+			})
+		}
+	}
 }
 
 func BenchmarkWrite(b *testing.B) {

@@ -164,10 +164,11 @@ func (m *Manifest) checkTable(t *TableInfo) error {
 			return fmt.Errorf("%q is no name for a column", short(c.Name))
 		}
 	}
-	if _, err := newSchema(t.Name, t.Columns); err != nil {
+	s, err := newSchema(t.Name, t.Columns)
+	if err != nil {
 		return err
 	}
-	if fingerprint(t.Columns) != t.Fingerprint {
+	if s.fingerprint != t.Fingerprint {
 		return fmt.Errorf("its fingerprint is not that of its columns")
 	}
 	return nil

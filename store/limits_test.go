@@ -79,13 +79,6 @@ func benchID(i int) CellID {
 	return CellID{Provider: "aws", Account: "111111111111", Region: fmt.Sprintf("region-%d", i), Sync: "things"}
 }
 
-// cpu is the processor time that this process has used.
-func cpu(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	ok(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
 // best is the shortest of several turns of each, taken by turns.

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -34,6 +36,11 @@ var codec = &zstd.Codec{Level: zstd.SpeedDefault}
 // info describes a table as the manifest does.
 func info(t *kind.Table) TableInfo {
 	return TableInfo{Name: t.Name, Sync: t.Sync, Columns: slices.Clone(t.Columns), Fingerprint: fingerprint(t.Columns)}
+}
+
+// info is the same of a table of the sync that has this schema.
+func (s *schema) info(sync string) TableInfo {
+	return TableInfo{Name: s.table, Sync: sync, Columns: s.columns, Fingerprint: s.fingerprint}
 }
 
 // fingerprint is the SHA-256, in hex, of what the columns are: a line for each
@@ -75,10 +82,13 @@ type schema struct {
 	keys    []int
 	sets    []int // "_" columns that are lists: their elements have no order
 	parquet *parquet.Schema
+
+	fingerprint string
+	writers     sync.Pool // of *parquet.Writer, closed and reset
 }
 
 func newSchema(table string, columns []kind.Column) (*schema, error) {
-	s := &schema{table: table, columns: columns}
+	s := &schema{table: table, columns: columns, fingerprint: fingerprint(columns)}
 	g := group{Group: parquet.Group{}}
 	for i, c := range columns {
 		var node parquet.Node
@@ -155,19 +165,15 @@ func metadata(id CellID, table string) map[string]string {
 	}
 }
 
-// newWriter is a Parquet writer whose bytes depend on nothing but the rows. It
-// is good for one file: parquet-go v0.32.0's Writer.Reset blanks the columns'
-// path_in_schema and the sorting columns of every later file.
+// newWriter is a Parquet writer whose bytes depend on nothing but the rows and
+// the metadata that encode sets.
 //
 //nolint:staticcheck // the generic writer that should replace it wants a Go type a table
-func (s *schema) newWriter(out io.Writer, meta map[string]string) *parquet.Writer {
+func (s *schema) newWriter() *parquet.Writer {
 	options := []parquet.WriterOption{
 		s.parquet,
 		parquet.Compression(codec),
 		parquet.CreatedBy("snap", fmt.Sprint(Format), ""), // the program's version would change every file
-	}
-	for key, value := range meta { // written in the order of the keys
-		options = append(options, parquet.KeyValueMetadata(key, value))
 	}
 	var sorting []parquet.SortingColumn
 	for _, k := range s.keys {
@@ -179,7 +185,23 @@ func (s *schema) newWriter(out io.Writer, meta map[string]string) *parquet.Write
 			options = append(options, parquet.SkipPageBounds(leafPath(c)...), parquet.SkipPageStatistics(leafPath(c)...))
 		}
 	}
-	return parquet.NewWriter(out, options...)
+	return parquet.NewWriter(io.Discard, options...)
+}
+
+// reuseRows is how many rows a writer may have written that is used again: most
+// files are small, and what a writer of a large one holds is better let go.
+const reuseRows = 1 << 12
+
+// reuse makes a writer that was closed ready for another file. Without the
+// first lines Reset would blank, in parquet-go v0.32.0, the path_in_schema and
+// the sorting columns of every later file, which those of the last one share.
+//
+//nolint:staticcheck // see newWriter
+func (s *schema) reuse(w *parquet.Writer) {
+	groups := w.File().Metadata().RowGroups
+	clear(groups[:cap(groups)])
+	w.Reset(nil)
+	s.writers.Put(w)
 }
 
 // write writes rows, which are sorted by key and of the schema's width. A row
@@ -190,7 +212,15 @@ func (s *schema) write(out io.Writer, rows []kind.Row, meta map[string]string) (
 			err = fmt.Errorf("table %s: %v", s.table, r)
 		}
 	}()
-	w := s.newWriter(out, meta)
+	//nolint:staticcheck // see newWriter
+	w, ok := s.writers.Get().(*parquet.Writer)
+	if !ok {
+		w = s.newWriter()
+	}
+	w.Reset(out)
+	for _, key := range slices.Sorted(maps.Keys(meta)) { // replaces those of the file before
+		w.SetKeyValueMetadata(key, meta[key])
+	}
 	var values []parquet.Value
 	for rest := rows; len(rest) > 0; {
 		part := rest[:min(len(rest), rowsPerGroup)]
@@ -224,7 +254,13 @@ func (s *schema) write(out io.Writer, rows []kind.Row, meta map[string]string) (
 			return err
 		}
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if len(rows) <= reuseRows {
+		s.reuse(w)
+	}
+	return nil
 }
 
 // appendValue appends the Parquet form of a row's column i.

@@ -41,8 +41,12 @@ type Writer struct {
 	committed bool             // there is a manifest
 	resealed  bool             // the manifest is this collection's; a signature is another's
 	old       []Cell           // the manifest's, whose files stay until Commit replaces it
-	journal   file
-	broken    error // after it nothing can be written
+	journal   file             // written to by flush or with mu held
+	lines     bytes.Buffer     // for the journal, of cells that ended
+	broken    error            // after it nothing can be written
+
+	recording flight   // flush
+	syncs     sync.Map // of *flight by directory: many cells' directories lie in one
 }
 
 // Create begins a snapshot in dir, which must be empty or missing. Of m it
@@ -194,38 +198,56 @@ func (w *Writer) begin() error {
 
 func (w *Writer) temp(dir string) string { return tempName(dir, w.temps.Add(1)) }
 
-// record adds a cell that ended, durably.
+// record adds a cell that ended, durably. Cells that end at the same time share
+// one flush.
 func (w *Writer) record(c Cell, tables []*kind.Table) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.broken != nil {
-		return w.broken
-	}
-	var line bytes.Buffer
 	e := entry{Cell: &c}
+	w.mu.Lock()
 	for _, t := range tables {
 		if _, ok := w.tables[t.Name]; !ok {
-			e.Tables = append(e.Tables, info(t))
+			e.Tables = append(e.Tables, w.schemas[t.Name].info(t.Sync))
 		}
 	}
-	if err := e.encode(&line); err != nil {
-		return err
-	}
-	_, err := w.journal.Write(line.Bytes())
+	err := w.broken
 	if err == nil {
-		err = w.journal.Sync()
+		err = e.encode(&w.lines)
+	}
+	w.mu.Unlock()
+	if err == nil {
+		err = w.recording.do(w.flush)
 	}
 	if err != nil {
-		// Lines after a torn one would not be read.
-		w.broken = fmt.Errorf("%s: %w", journalFile, err)
-		return w.broken
+		return err
 	}
-	for _, t := range tables {
-		w.tables[t.Name] = info(t)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range e.Tables {
+		w.tables[t.Name] = t
 	}
 	w.cells[c.CellID] = c
 	delete(w.pending, c.CellID)
 	return nil
+}
+
+// flush writes the lines that wait to the journal, durably.
+func (w *Writer) flush() error {
+	w.mu.Lock()
+	lines, journal, err := bytes.Clone(w.lines.Bytes()), w.journal, w.broken
+	w.lines.Reset()
+	w.mu.Unlock()
+	if err != nil || len(lines) == 0 { // the flush before took them
+		return err
+	}
+	_, err = journal.Write(lines)
+	if err == nil {
+		err = journal.Sync()
+	}
+	if err != nil {
+		// Lines after a torn one would not be read.
+		err = fmt.Errorf("%s: %w", journalFile, err)
+		w.fail(err)
+	}
+	return err
 }
 
 // schema is a table's schema. An error says that the table was another one
@@ -233,16 +255,17 @@ func (w *Writer) record(c Cell, tables []*kind.Table) error {
 func (w *Writer) schema(t *kind.Table) (*schema, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if was, ok := w.tables[t.Name]; ok && (was.Fingerprint != fingerprint(t.Columns) || was.Sync != t.Sync) {
+	s := w.schemas[t.Name]
+	same := s != nil && slices.Equal(s.columns, t.Columns)
+	if was, ok := w.tables[t.Name]; ok && (!(same && was.Fingerprint == s.fingerprint) && was.Fingerprint != fingerprint(t.Columns) || was.Sync != t.Sync) {
 		return nil, fmt.Errorf("table %s: its columns are not those with which this collection began (%s): finish it with that version, or collect anew", t.Name, w.head.Program)
 	}
-	if s := w.schemas[t.Name]; s != nil {
-		if !slices.Equal(s.columns, t.Columns) {
-			return nil, fmt.Errorf("table %s is declared in two ways", t.Name)
-		}
+	switch {
+	case same:
 		return s, nil
-	}
-	if !segment.MatchString(t.Name) {
+	case s != nil:
+		return nil, fmt.Errorf("table %s is declared in two ways", t.Name)
+	case !segment.MatchString(t.Name):
 		return nil, fmt.Errorf("table %q: the name cannot be part of a path", t.Name)
 	}
 	s, err := newSchema(t.Name, slices.Clone(t.Columns))
@@ -292,24 +315,24 @@ func (w *Writer) sameTables(sync string, tables []*kind.Table) error {
 // mkdirs makes a directory and those above it, durably.
 func (w *Writer) mkdirs(dir string) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.mkdirsLocked(dir)
-}
-
-func (w *Writer) mkdirsLocked(dir string) error {
-	if w.dirs[dir] {
+	there := w.dirs[dir]
+	w.mu.Unlock()
+	if there {
 		return nil
 	}
 	parent := path.Dir(dir)
-	if err := w.mkdirsLocked(parent); err != nil {
+	if err := w.mkdirs(parent); err != nil {
 		return err
 	}
 	if err := w.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := w.disk.SyncDir(parent); err != nil {
+	of, _ := w.syncs.LoadOrStore(parent, new(flight))
+	if err := of.(*flight).do(func() error { return w.disk.SyncDir(parent) }); err != nil {
 		return err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.dirs[dir] = true
 	return nil
 }
@@ -714,6 +737,8 @@ func (w *Writer) sweep(cells []Cell) error {
 // Close leaves the collection as it is, to be resumed, and lets go of the
 // directory. After Commit it does nothing.
 func (w *Writer) Close() error {
+	w.recording.turns.Lock() // what is being flushed
+	defer w.recording.turns.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var err error

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// TestFlight: each call is served by a run that began after it, and many calls
+// share few runs.
+func TestFlight(t *testing.T) {
+	var s flight
+	var wrote, kept, runs, active atomic.Int64
+	flush := func() error {
+		if active.Add(1) != 1 {
+			t.Error("two runs at once")
+		}
+		defer active.Add(-1)
+		runs.Add(1)
+		seen := wrote.Load()
+		for range 1000 {
+			kept.Store(seen)
+		}
+		if seen%7 == 0 {
+			return errors.New("seven")
+		}
+		return nil
+	}
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 50 {
+				mine := wrote.Add(1)
+				_ = s.do(flush)
+				if kept.Load() < mine {
+					t.Error("it was served by a run that began before it came")
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := runs.Load(); n == 0 || n >= 64*50 {
+		t.Errorf("%d runs for %d calls", n, 64*50)
+	}
+}
+
+// TestTogether ends many cells at once: all are recorded, before and after an
+// interruption, and directories and the journal were flushed fewer times than
+// one cell after another would have it.
+func TestTogether(t *testing.T) {
+	const n = 64
+	id := func(i int) CellID {
+		return CellID{Provider: "aws", Account: "111111111111", Region: fmt.Sprintf("region-%02d", i), Sync: "things"}
+	}
+	dir := filepath.Join(t.TempDir(), "snap")
+	d := &testDisk{}
+	w := must(create(dir, head(), on(d)))(t)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			c := w.Cell(id(i))
+			c.Put(thing, thingRow("a"))
+			if err := c.Close(things, outcome(Complete)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	ok(t, w.Close())
+	flushes := 0
+	for _, o := range d.ops {
+		if o.do == "sync" && o.name == journalFile {
+			flushes++
+		}
+	}
+	t.Logf("%d cells, %d flushes of the journal", n, flushes)
+	w = must(Resume(dir))(t)
+	defer w.Close()
+	for i := range n {
+		if _, done := w.Done(id(i)); !done {
+			t.Errorf("%s was not recorded", id(i))
+		}
+	}
+	must(w.Commit(things, first))(t)
+	s := must(Open(dir))(t)
+	defer s.Close()
+	if len(s.Manifest.Cells) != n {
+		t.Errorf("%d cells", len(s.Manifest.Cells))
+	}
+	ok(t, errors.Join(s.Verify(ctx, true)...))
+}
+
+// TestTogetherFails: where the journal cannot be written, no cell that waited
+// for it passes for recorded.
+func TestTogetherFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	d := &testDisk{}
+	w := must(create(dir, head(), on(d)))(t)
+	var closed, failed atomic.Int64
+	d.fault = func(_ int, o op) error {
+		if o.do == "sync" && o.name == journalFile {
+			return errors.New("no")
+		}
+		return nil
+	}
+	var all sync.WaitGroup
+	for i := range 32 {
+		all.Go(func() {
+			c := w.Cell(CellID{Provider: "aws", Account: "111111111111", Region: fmt.Sprint("region-", i), Sync: "things"})
+			c.Put(thing, thingRow("a"))
+			if err := c.Close(things, outcome(Complete)); err != nil {
+				failed.Add(1)
+			} else {
+				closed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if failed.Load() != 32 {
+		t.Fatalf("%d closed, %d failed", closed.Load(), failed.Load())
+	}
+	if _, err := w.Commit(things, first); err == nil {
+		t.Error("it was committed")
+	}
+	ok(t, w.Close())
+}
