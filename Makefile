@@ -55,9 +55,13 @@ bench-store:
 	$(GO) test -tags bench ./store -count=1 -timeout 60m -run '^TestBench' -v
 
 # make bench-collect  the collection at 50 ms a call, as recorded and for 100 accounts × 17 regions
-.PHONY: bench-collect
+# make bench-cartography  the requests and seconds of Cartography and snap on the same fake AWS; needs the oracle (ORACLE)
+.PHONY: bench-collect bench-cartography
 bench-collect: build
 	$(GO) run ./fixtures/cmd/benchcollect
+
+bench-cartography: build
+	fixtures/bench-cartography.sh
 
 # make bench-load      loading against a bare UNWIND/MERGE loop, and its memory (ROWS: how many nodes)
 # make test-moving-in  Cartography, then snap, then Cartography again on one graph; needs the oracle (ORACLE)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,6 +130,9 @@ func TestFaults(t *testing.T) {
 				if want.state != "" && c.State != want.state || want.state == "" && c.State == store.Complete || want.code != "" && c.Code != want.code || want.action != "" && c.Action != want.action {
 					t.Errorf("%s: %s %s %s (%s); want %+v", id, c.State, c.Code, c.Action, c.Message, want)
 				}
+				if remedies := map[string]string{"AccessDenied": "allow " + c.Action + " to role audit", "ExpiredTokenException": "renew the access key of profile default", "CellTimeout": "use a longer --cell-timeout"}; c.Remedy != remedies[c.Code] && remedies[c.Code] != "" || !strings.Contains(out, c.Remedy) {
+					t.Errorf("%s: %s, and what to do is %q; want %q, in the summary too", id, c.Code, c.Remedy, remedies[c.Code])
+				}
 				met[pattern] = true
 			}
 			for p := range test.want {
@@ -198,6 +202,56 @@ func TestInterrupted(t *testing.T) {
 			}
 			if states[store.Skipped]+states[store.Partial] == 0 {
 				t.Errorf("the run was not stopped in the middle: %v", states)
+			}
+			must(t, []int{exitOK}, "collect", "--resume", dir)
+			if got, want := data(manifest(t, dir)), data(manifest(t, clean)); !slices.Equal(got, want) {
+				t.Errorf("%d data files differ from those of a run that was not stopped (%d)", len(got), len(want))
+			}
+		})
+	}
+}
+
+// TestCtrlC sends the program itself the signal, once and twice, while
+// requests hang: it ends at once, and what it leaves can be resumed.
+func TestCtrlC(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	clean := filepath.Join(t.TempDir(), "snap")
+	must(t, []int{exitOK}, collectArgs(clean)...)
+	for _, times := range []int{1, 2} {
+		t.Run(fmt.Sprint(times), func(t *testing.T) {
+			aws.Reset()
+			if err := aws.SetFaults(fakeaws.Rule{Service: "kms", Operation: "ListKeys", Hang: 100}); err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(t.TempDir(), "snap")
+			c := exec.Command("snap", collectArgs(dir)...)
+			var text strings.Builder
+			c.Stderr = &text
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(time.Minute); len(aws.Calls()) < 60; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					_ = c.Process.Kill()
+					t.Fatalf("the collection does not get on: %s", text.String())
+				}
+			}
+			began := time.Now()
+			for range times {
+				if err := c.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond) // else the two would be one
+			}
+			_ = c.Wait() // the code is what counts
+			if took := time.Since(began); c.ProcessState.ExitCode() != exitInterrupted || took > 10*time.Second {
+				t.Errorf("exit code %d after %s; want %d at once\n%s", c.ProcessState.ExitCode(), took, exitInterrupted, text.String())
+			}
+			if _, err := os.Stat(filepath.Join(dir, "manifest.json")); times == 1 && err != nil {
+				t.Errorf("stopped in order, and no snapshot: %v", err)
+			}
+			if err := aws.SetFaults(); err != nil {
+				t.Fatal(err)
 			}
 			must(t, []int{exitOK}, "collect", "--resume", dir)
 			if got, want := data(manifest(t, dir)), data(manifest(t, clean)); !slices.Equal(got, want) {

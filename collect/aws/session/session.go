@@ -318,7 +318,7 @@ func load(ctx context.Context, profile string, q *requests) (aws.Config, error) 
 		config.WithRetryer(func() aws.Retryer { return retry.NewStandard() }), // of what gets credentials
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
 			// Renewed before they end, not all accounts' at one moment.
-			o.ExpiryWindow, o.ExpiryWindowJitterFrac = 2*time.Minute, 0.5
+			o.ExpiryWindow, o.ExpiryWindowJitterFrac = cmp.Or(q.settings.RenewBefore, 2*time.Minute), 0.5
 		}),
 	}
 	if profile != "" {
@@ -332,14 +332,15 @@ func load(ctx context.Context, profile string, q *requests) (aws.Config, error) 
 	if cfg.Region == "" {
 		options = append(options, config.WithRegion("us-east-1"))
 	}
-	// The SDK makes the client that assumes roles before it reads the
-	// configured endpoint, and would ask the real STS: tell it beforehand.
+	// The SDK makes the clients that get credentials before it reads the
+	// configured endpoint, and would ask the real STS and SSO: tell it
+	// beforehand.
 	if cfg.BaseEndpoint != nil {
 		endpoint := *cfg.BaseEndpoint
 		//nolint:staticcheck // the one hook that comes before the credentials
 		options = append(options, config.WithEndpointResolverWithOptions(aws.EndpointResolverWithOptionsFunc(
 			func(service, region string, _ ...any) (aws.Endpoint, error) {
-				if service != sts.ServiceID {
+				if service != sts.ServiceID && service != "SSO" && service != "SSO OIDC" {
 					return aws.Endpoint{}, &aws.EndpointNotFoundError{}
 				}
 				return aws.Endpoint{URL: endpoint, SigningRegion: region, Source: aws.EndpointSourceCustom}, nil

@@ -28,6 +28,9 @@ type Settings struct {
 	// MaxRPS is how many requests a second the run makes in one account at
 	// most; 0 leaves that to AWS's limits of each operation.
 	MaxRPS float64
+	// RenewBefore is how long before their end credentials are renewed, or up
+	// to half of it later; 0 means two minutes.
+	RenewBefore time.Duration
 }
 
 // DefaultConcurrency is how many requests are under way at once, over all
