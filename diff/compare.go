@@ -30,6 +30,8 @@ type Options struct {
 	Only     []string // kinds of entries: added, removed, changed, unknown
 	Ignore   []string // patterns "table.column" or "table" of what is not compared; see ReadIgnore
 
+	Outside Outside // what of a graph the comparison leaves out; only reported
+
 	Rules    []Rule   // what ranks entries; Rules() are this package's own
 	Severity Severity // only entries that a rule ranks so at least; empty is all
 }
@@ -96,6 +98,9 @@ func Compare(ctx context.Context, old, new *store.Snapshot, reg *kind.Registry, 
 	}
 	c.sides = [2]*side{index(Old, old), index(New, new)}
 	c.summary.Old, c.summary.New = describe(old), describe(new)
+	if o.Outside != (Outside{}) {
+		c.summary.Outside = &o.Outside
+	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}

@@ -101,6 +101,9 @@ func (m *markdown) summary(out *bufio.Writer, s *Summary) {
 	fmt.Fprintf(out, "From %s to %s (UTC). Compared %s of %s (account, region and sync); %s unknown; %s the same.\n",
 		s.Old.Started.UTC().Format(clock), s.New.Started.UTC().Format(clock), number(int64(s.Cells.Comparable)), count(int64(s.Cells.Total), "cell", "cells"),
 		count(s.Total.Unknown, "entry is", "entries are"), count(s.Total.Same, "row is", "rows are"))
+	if s.Outside != nil {
+		fmt.Fprintln(out, s.Outside)
+	}
 	if s.Ignored > 0 {
 		fmt.Fprintf(out, "%s ignored, as asked.\n", count(s.Ignored, "difference is", "differences are"))
 	}

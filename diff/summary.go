@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ type Summary struct {
 	Cells   Cells    `json:"cells"`
 	Ignored int64    `json:"ignored,omitempty"` // properties and relationships that differ and that the user wants to ignore
 
+	// Outside is what a graph that is compared has beyond the snapshot.
+	Outside *Outside `json:"outside,omitempty"`
+
 	// Severities count the entries that a rule ranks, the gravest first.
 	Severities []SeverityCount `json:"severities,omitempty"`
 
@@ -26,6 +30,18 @@ type Summary struct {
 	// Gaps are the cells of accounts on both sides that are not complete on
 	// both, by account, sync and region.
 	Gaps []Gap `json:"gaps,omitempty"`
+}
+
+// Outside counts what of a graph is not compared, since the snapshot lacks its
+// account, region or sync.
+type Outside struct {
+	Nodes int64 `json:"nodes"`
+	Cells int64 `json:"cells"`
+}
+
+// String is a sentence.
+func (o *Outside) String() string {
+	return fmt.Sprintf("Not compared: %s that only the graph has, in %s of accounts, regions or syncs that the snapshot lacks.", count(o.Nodes, "node", "nodes"), count(o.Cells, "cell", "cells"))
 }
 
 // SeverityCount counts the entries of one severity.

@@ -342,6 +342,9 @@ func (t *text) summary(s *Summary) {
 		compared += fmt.Sprintf("; %s not supported on either side", number(int64(s.Cells.Unsupported)))
 	}
 	t.line("%s.", compared)
+	if s.Outside != nil {
+		t.line("%s", s.Outside)
+	}
 	if s.Ignored > 0 {
 		t.line("%s ignored, as you asked.", count(s.Ignored, "difference is", "differences are"))
 	}

@@ -31,6 +31,9 @@ func diffCommand() *command {
 each property. Nothing is called removed where the new snapshot's cell is not
 complete, nor added where the old one's is not: that is unknown, with the reason.
 
+One of the two may be a graph, bolt://localhost:7687: how it differs from what the
+snapshot tells of it (docs/diff.md).
+
 What widened access or took a protection away comes first: rules rank it as
 critical, high, medium or low. A file of your own adds rules, changes or takes out
 some (docs/severity.md has them all and the file's form).
@@ -53,6 +56,7 @@ be compared, but not everything could be. What --only and --severity leave out a
 			f.StringSliceVar(&o.Ignore, "ignore", nil, "ignore a property or relationship, 'table.column', or a table; * and ? as in a shell")
 			f.StringArrayVar(&o.ignoreFiles, "ignore-file", nil, "a file with such patterns, one a line, # before a comment; may be repeated")
 			f.BoolVar(&o.noColor, "no-color", false, "no colour on a terminal")
+			o.graph.flags(f)
 			o.from.flags(f)
 		},
 		run: func(ctx context.Context, args []string, out *terminal) error {
@@ -77,6 +81,7 @@ type diffOptions struct {
 	rules, ignoreFiles       []string
 	noColor                  bool
 	from                     opening
+	graph                    graphFlags
 }
 
 // read reads the files that the flags name.
@@ -135,7 +140,7 @@ func (o *diffOptions) write(w io.Writer, c *diff.Comparison, out *terminal) erro
 
 func runDiff(ctx context.Context, args []string, out *terminal, o diffOptions) (code int, err error) {
 	if len(args) != 2 {
-		return 0, usage("diff takes two snapshots, the old one first")
+		return 0, usage("diff takes two snapshots, or a snapshot and a graph, the old one first")
 	}
 	if formats := []string{"text", "markdown", "html", "json", "ndjson"}; !slices.Contains(formats, o.format) {
 		return 0, usage("--format is %q: use %s", o.format, strings.Join(formats, ", "))
@@ -143,17 +148,17 @@ func runDiff(ctx context.Context, args []string, out *terminal, o diffOptions) (
 	if err := o.read(); err != nil {
 		return 0, err
 	}
-	before, err := o.from.open(args[0])
+	sides, err := o.open(ctx, args, out)
 	if err != nil {
 		return 0, err
 	}
-	defer before.Close()
-	after, err := o.from.open(args[1])
-	if err != nil {
-		return 0, err
-	}
-	defer after.Close()
-	c, err := diff.Compare(ctx, before, after, registry(), o.Options)
+	defer func() {
+		if e := sides.close(); err == nil {
+			err = e
+		}
+	}()
+	o.Outside = sides.outside
+	c, err := diff.Compare(ctx, sides.old, sides.new, sides.registry, o.Options)
 	if err != nil {
 		return 0, err
 	}

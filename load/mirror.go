@@ -1,0 +1,731 @@
+package load
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"snap/store"
+	"snap/store/kind"
+)
+
+// MirrorOptions select what Mirror reads.
+type MirrorOptions struct {
+	Registry *kind.Registry // what the snapshot's tables are in the graph
+	Tables   []string       // only these; empty: all
+}
+
+// Mirrored is a snapshot and a graph side by side, in one form: two snapshots
+// that can be compared like any two. Close removes their files.
+type Mirrored struct {
+	Snapshot *store.Snapshot // what the graph should hold by the snapshot
+	Graph    *store.Snapshot // what it holds of that
+	Registry *kind.Registry  // the tables of both
+
+	// Nodes that the graph has in cells which the snapshot lacks, and those
+	// cells: other accounts, regions and syncs. They are not in Graph.
+	OutsideNodes, OutsideCells int64
+
+	dir string
+}
+
+// Close removes the files.
+func (m *Mirrored) Close() error {
+	var err error
+	for _, s := range []*store.Snapshot{m.Snapshot, m.Graph} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return errors.Join(err, os.RemoveAll(m.dir))
+}
+
+// noAccount stands for the account of nodes of which the graph does not say to
+// which account they belong.
+const noAccount = "none"
+
+// Mirror reads from the graph what a snapshot speaks of, and writes both sides
+// as snapshots into a temporary directory. Of what the graph cannot tell, such
+// as a link to a node that it lacks, the snapshot's word stands on both sides.
+// Memory is bounded by the largest cell and by what only the graph has, besides
+// 8 bytes for each row of a label.
+func Mirror(ctx context.Context, g *Graph, snap *store.Snapshot, o MirrorOptions) (_ *Mirrored, err error) {
+	dir, err := os.MkdirTemp("", "snap-graph-") // only its owner can read it
+	if err != nil {
+		return nil, err
+	}
+	out := &Mirrored{dir: dir}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			err = ctx.Err() // the driver says so in its own words
+		}
+		err = errors.Join(err, out.Close())
+	}()
+	m := &mirror{graph: g, snap: snap, plan: newPlan(o.Registry, &snap.Manifest), out: out, seed: maphash.MakeSeed(), only: map[store.CellID]map[string][]any{}, pairs: map[store.CellID]map[string][]kind.Row{}}
+	m.wants = func(t *kind.Table) bool { return len(o.Tables) == 0 || slices.Contains(o.Tables, t.Name) }
+	out.Registry = m.shapes(o.Registry)
+	if err := m.survey(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.search(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.write(ctx, dir); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// mirror makes a Mirrored.
+type mirror struct {
+	graph *Graph
+	snap  *store.Snapshot
+	plan  *plan
+	out   *Mirrored
+	wants func(*kind.Table) bool
+	seed  maphash.Seed
+
+	tables map[string]*mirrorTable // by name
+	named  map[string]bool         // cells that the graph names
+	places map[string]bool         // their accounts and regions
+	synced map[[2]string]bool      // account and label, by Cartography's notes
+	owned  map[[2]string]bool      // account and label of nodes that name no cells
+	order  map[string]int          // when a load writes a cell
+	files  map[string]map[string]bool
+
+	only  map[store.CellID]map[string][]any      // ids of nodes that only the graph has, by table
+	pairs map[store.CellID]map[string][]kind.Row // rows of relationships that only the graph has
+}
+
+// mirrorTable is a table as it is compared with the graph: each link has a
+// column of its own, which holds the far nodes' values.
+type mirrorTable struct {
+	of        *kind.Table
+	table     *kind.Table
+	links     []mirrorLink
+	full      map[string][]string // of a stub the columns that others describe, by their syncs
+	contested map[string][]string // columns that tables of the same label have too, by their syncs
+}
+
+// mirrorLink is a link and its column.
+type mirrorLink struct {
+	claim
+	match  match
+	at     int // of match.keys the one whose values the column holds
+	column int // in mirrorTable.table
+	n      int // in mirrorTable.links
+	others int // how many other claims assert the same edge
+
+	first  bool  // of the claims of the edge
+	shared bool  // another table of the sync asserts the edge, too
+	group  []int // the table's links that assert the same edge, this one among them
+}
+
+// shapes makes the tables of both sides.
+func (m *mirror) shapes(r *kind.Registry) *kind.Registry {
+	m.tables = map[string]*mirrorTable{}
+	out := &kind.Registry{}
+	for _, s := range r.Syncs {
+		sync := *s
+		sync.Tables = nil
+		for _, t := range s.Tables {
+			mt := m.shape(t)
+			m.tables[t.Name] = mt
+			sync.Tables = append(sync.Tables, mt.table)
+		}
+		out.Syncs = append(out.Syncs, &sync)
+	}
+	return out
+}
+
+func (m *mirror) shape(t *kind.Table) *mirrorTable {
+	table := *t
+	mt := &mirrorTable{of: t, table: &table, full: m.plan.full(t), contested: map[string][]string{}}
+	table.Columns = nil
+	for _, c := range t.Columns {
+		if c.Name != kind.Unknown {
+			c.Required = c.Required && c.Key // by hand a node may lose any property
+			table.Columns = append(table.Columns, c)
+		}
+	}
+	table.Links, table.Owner, table.Unowned = nil, nil, true
+	if t.Between == nil {
+		for _, c := range links(t) {
+			l := mirrorLink{claim: c, match: newMatch(t, c.link.On), column: len(table.Columns), n: len(mt.links)}
+			for i, column := range l.match.columns { // a list names the nodes, the rest of the pairs are conditions
+				if column >= 0 && t.Columns[column].Type == kind.Strings {
+					l.at = i
+				}
+			}
+			all := m.plan.asserting(c.edge())
+			l.others = len(all) - 1
+			l.first = all[0].table == t
+			for _, other := range all {
+				l.shared = l.shared || other.table != t && other.table.Sync == t.Sync
+			}
+			name := fmt.Sprintf("_link%d", len(mt.links))
+			mt.links = append(mt.links, l)
+			table.Columns = append(table.Columns, kind.Column{Name: name, Type: kind.Strings})
+			link := c.link
+			link.On = kind.On{l.match.keys[l.at]: name}
+			if c.owner {
+				table.Owner, table.Unowned = &link, false
+			} else {
+				table.Links = append(table.Links, link)
+			}
+		}
+	}
+	for i := range mt.links {
+		for k, other := range mt.links {
+			if other.edge() == mt.links[i].edge() {
+				mt.links[i].group = append(mt.links[i].group, k)
+			}
+		}
+	}
+	table.Columns = append(table.Columns, kind.Column{Name: kind.Unknown, Type: kind.Strings})
+	for _, other := range m.plan.all {
+		if other == t || other.Label != t.Label || t.Label == "" || other.Stub || t.Stub {
+			continue
+		}
+		for _, c := range other.Columns {
+			if _, ok := t.Column(c.Name); ok && c.Property() && !c.Key {
+				mt.contested[c.Name] = append(mt.contested[c.Name], other.Sync)
+			}
+		}
+	}
+	return mt
+}
+
+// survey finds which of the snapshot's cells the graph knows at all.
+func (m *mirror) survey(ctx context.Context) error {
+	m.named, m.places = map[string]bool{}, map[string]bool{}
+	m.synced, m.owned = map[[2]string]bool{}, map[[2]string]bool{}
+	m.order, m.files = map[string]int{}, map[string]map[string]bool{}
+	for i, c := range m.plan.cells {
+		name := c.CellID.String()
+		m.order[name] = i
+		m.files[name] = map[string]bool{}
+		for _, f := range c.Files {
+			m.files[name][f.Table] = true
+		}
+	}
+	outside := map[string]bool{}
+	name := func(r []any) {
+		cell, _ := r[0].(string)
+		parts := strings.SplitN(cell, "/", 4)
+		if _, ok := m.order[cell]; ok {
+			m.named[cell] = true
+		} else if !outside[cell] {
+			outside[cell] = true
+			m.out.OutsideCells++
+		}
+		if len(parts) == 4 {
+			m.places[parts[1]+"/"+parts[2]] = true
+		}
+	}
+	types := []string{}
+	for _, t := range m.plan.tables {
+		if t.Between != nil {
+			types = union(types, t.Between.Type)
+		}
+	}
+	params := map[string]any{"accounts": m.plan.accounts, "types": types}
+	for _, q := range []struct {
+		cypher string
+		take   func([]any)
+	}{
+		{"MATCH (n) WHERE n._snap_cells IS NOT NULL UNWIND n._snap_cells AS cell RETURN DISTINCT cell", name},
+		{"MATCH ()-[r]->() WHERE type(r) IN $types AND r._snap_cells IS NOT NULL UNWIND r._snap_cells AS cell RETURN DISTINCT cell", name},
+		{"MATCH (a:" + quote(accountLabel) + ")-[:" + m.plan.owning() + "]-(n) WHERE a.id IN $accounts AND n._snap_cells IS NULL UNWIND labels(n) AS label RETURN DISTINCT a.id, label", func(r []any) {
+			m.owned[[2]string{text(r[0]), text(r[1])}] = true
+		}},
+		{"MATCH (m:ModuleSyncMetadata) WHERE m.groupid IN $accounts RETURN m.groupid, m.syncedtype", func(r []any) {
+			m.synced[[2]string{text(r[0]), text(r[1])}] = true
+		}},
+	} {
+		rows, err := m.graph.read(ctx, q.cypher, params)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			q.take(r)
+		}
+	}
+	return nil
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// knows tells whether the graph was told of a cell: then what it lacks is not
+// there. A cell without rows tells nothing that could be missing.
+func (m *mirror) knows(c *store.Cell) bool {
+	if len(c.Files) == 0 || m.named[c.CellID.String()] {
+		return true
+	}
+	sync := m.snapSync(c.Sync)
+	if sync == nil {
+		return false
+	}
+	if sync.Synced != "" && m.synced[[2]string{c.Account, sync.Synced}] && (sync.Global || m.places[c.Account+"/"+c.Region] || len(m.places) == 0) {
+		return true
+	}
+	return slices.ContainsFunc(sync.Tables, func(t *kind.Table) bool { return t.Label != "" && m.owned[[2]string{c.Account, t.Label}] })
+}
+
+func (m *mirror) snapSync(name string) *kind.Sync { return m.out.Registry.Sync(name) }
+
+// search finds what only the graph has: it goes through all nodes of each
+// label, and all relationships of each kind whose rows are relationships.
+func (m *mirror) search(ctx context.Context) error {
+	done := map[string]bool{}
+	for _, t := range m.plan.tables {
+		var family []*kind.Table
+		wanted := false
+		for _, other := range m.plan.tables {
+			if other == t || t.Label != "" && other.Label == t.Label {
+				family = append(family, other)
+				wanted = wanted || m.wants(other)
+			}
+		}
+		if !wanted || done[t.Label] {
+			continue
+		}
+		if t.Label != "" {
+			done[t.Label] = true
+		}
+		// A node may have the label besides that of another table, which then
+		// is the one to tell of it.
+		related := slices.Clone(family)
+		for _, other := range m.plan.tables {
+			if t.Label != "" && slices.Contains(other.Aliases, t.Label) {
+				related = append(related, other)
+			}
+		}
+		has, err := m.keys(ctx, related)
+		if err != nil {
+			return err
+		}
+		search := m.searchNodes
+		if t.Between != nil {
+			search = m.searchPairs
+		}
+		if err := search(ctx, family, has); err != nil {
+			return fmt.Errorf("compare table %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// keys tells which keys the snapshot has in some tables. It keeps 8 bytes of
+// each.
+func (m *mirror) keys(ctx context.Context, family []*kind.Table) (has func(values ...any) bool, err error) {
+	var all []uint64
+	hash := func(values ...any) uint64 { return maphash.String(m.seed, key(values...)) }
+	for _, t := range family {
+		keys := t.Keys()
+		only := &kind.Table{Name: t.Name, Sync: t.Sync}
+		for _, k := range keys {
+			only.Columns = append(only.Columns, t.Columns[k])
+		}
+		for _, c := range m.plan.cells {
+			for _, f := range c.Files {
+				if f.Table != t.Name {
+					continue
+				}
+				rows, _, _ := m.snap.Read(only, f)
+				for row, err := range rows {
+					if err == nil {
+						err = ctx.Err()
+					}
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, hash(row...))
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return func(values ...any) bool {
+		_, ok := slices.BinarySearch(all, hash(values...))
+		return ok
+	}, nil
+}
+
+func (m *mirror) searchNodes(ctx context.Context, family []*kind.Table, has func(...any) bool) error {
+	label := quote(family[0].Label)
+	elsewhere := ""
+	for _, t := range m.plan.all {
+		if slices.Contains(t.Aliases, family[0].Label) {
+			elsewhere += " AND NOT n:" + quote(t.Label)
+		}
+	}
+	var ids []any // of nodes that name no cells
+	take := func(id any, labels, cells []string) {
+		found := false
+		for _, cell := range cells {
+			for _, t := range m.of(family, labels, func(t *kind.Table) bool { return strings.HasSuffix(cell, "/"+t.Sync) }) {
+				if i, ok := m.order[cell]; ok && m.wants(t) {
+					m.add(m.plan.cells[i].CellID, t, id)
+				}
+			}
+			_, ok := m.order[cell]
+			found = found || ok
+		}
+		if !found {
+			m.out.OutsideNodes++
+		}
+	}
+	err := m.graph.stream(ctx, "MATCH (n:"+label+") WHERE true"+elsewhere+" RETURN n.id, labels(n), n._snap_cells", nil, func(r []any) {
+		switch id, ok := r[0].(string); {
+		case !ok || has(id):
+		case r[2] == nil:
+			ids = append(ids, id)
+		default:
+			take(id, texts(r[1]), texts(r[2]))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(ids, batchRows) {
+		rows, err := m.graph.read(ctx, "UNWIND $ids AS id MATCH (n:"+label+" {id: id}) RETURN n.id, labels(n), "+m.plan.ownersOf("n")+", n.region, n.arn", map[string]any{"ids": part})
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			for _, t := range m.of(family, texts(r[1]), func(*kind.Table) bool { return true }) {
+				owners := texts(r[2])
+				if len(owners) == 0 {
+					owners = []string{noAccount}
+				}
+				for _, account := range owners {
+					if !slices.Contains(m.plan.accounts, account) && account != noAccount {
+						m.out.OutsideNodes++
+						continue
+					}
+					if m.wants(t) {
+						m.add(m.place(t, account, text(r[3]), text(r[4]), text(r[0])), t, r[0])
+					}
+				}
+				break // such a node is told with the table that describes it best
+			}
+		}
+	}
+	return nil
+}
+
+// of are the tables that describe a node of those labels, the fullest first; a
+// stub only where no other does.
+func (m *mirror) of(family []*kind.Table, labels []string, wanted func(*kind.Table) bool) []*kind.Table {
+	var full, stubs []*kind.Table
+	for _, t := range family {
+		switch {
+		case !wanted(t) || slices.ContainsFunc(t.Aliases, func(a string) bool { return !slices.Contains(labels, a) }) && len(family) > 1:
+		case t.Stub:
+			stubs = append(stubs, t)
+		default:
+			full = append(full, t)
+		}
+	}
+	slices.SortStableFunc(full, func(a, b *kind.Table) int { return len(b.Aliases) - len(a.Aliases) })
+	if len(full) > 0 {
+		return full
+	}
+	return stubs
+}
+
+// place is the cell to which a node or relationship belongs that names none.
+func (m *mirror) place(t *kind.Table, account, region string, arns ...string) store.CellID {
+	id := store.CellID{Provider: "aws", Account: account, Sync: t.Sync}
+	if t.Global {
+		return id
+	}
+	for _, arn := range arns {
+		if parts := strings.SplitN(arn, ":", 6); region == "" && len(parts) == 6 && parts[0] == "arn" {
+			region = parts[3]
+		}
+	}
+	id.Region = region
+	return id
+}
+
+func (m *mirror) add(cell store.CellID, t *kind.Table, id any) {
+	if m.only[cell] == nil {
+		m.only[cell] = map[string][]any{}
+	}
+	m.only[cell][t.Name] = append(m.only[cell][t.Name], id)
+}
+
+// pairColumns are a table's columns in Cypher where its rows are relationships
+// r from node n to node o.
+func pairColumns(t *kind.Table) []string {
+	out := make([]string, len(t.Columns))
+	for i := range out {
+		out[i] = "null"
+	}
+	set := func(variable string, of map[string]string) {
+		for property, column := range of {
+			if i, ok := t.Column(column); ok {
+				out[i] = variable + "." + quote(property)
+			}
+		}
+	}
+	set("r", t.Between.Props)
+	set("n", t.Between.From.On)
+	set("o", t.Between.To.On)
+	return out
+}
+
+func (m *mirror) searchPairs(ctx context.Context, family []*kind.Table, has func(...any) bool) error {
+	t := family[0]
+	b, keys, mt := t.Between, t.Keys(), m.tables[t.Name]
+	cypher := "MATCH (n:" + quote(b.From.Label) + ")-[r:" + quote(b.Type) + "]->(o:" + quote(b.To.Label) + ") RETURN [" + strings.Join(pairColumns(t), ", ") + "], r._snap_cells, r._sub_resource_id, " + m.plan.ownersOf("n") + ", n.region"
+	return m.graph.stream(ctx, cypher, nil, func(r []any) {
+		row := make(kind.Row, len(mt.table.Columns))
+		values, _ := r[0].([]any)
+		var unknown []string
+		for i := range t.Columns {
+			if t.Columns[i].Name == kind.Unknown {
+				continue
+			}
+			v, ok := columnValue(t.Columns[i].Type, values[i])
+			if !ok {
+				unknown = append(unknown, t.Columns[i].Name)
+			}
+			row[i] = v
+		}
+		var named []any
+		for _, k := range keys {
+			if row[k] == nil {
+				return // it does not say which it is
+			}
+			named = append(named, row[k])
+		}
+		if has(named...) {
+			return
+		}
+		mt.setUnknown(row, unknown)
+		if r[1] != nil {
+			found := false
+			for _, cell := range texts(r[1]) {
+				if i, ok := m.order[cell]; ok && strings.HasSuffix(cell, "/"+t.Sync) {
+					m.addPair(m.plan.cells[i].CellID, t, row)
+					found = true
+				}
+			}
+			if found || !slices.ContainsFunc(texts(r[1]), func(c string) bool { _, ok := m.order[c]; return ok }) {
+				return
+			}
+		}
+		account := text(r[2])
+		if owners := texts(r[3]); account == "" && len(owners) > 0 {
+			account = owners[0]
+		}
+		if slices.Contains(m.plan.accounts, account) {
+			m.addPair(m.place(t, account, text(r[4]), text(named[0])), t, row)
+		}
+	})
+}
+
+func (m *mirror) addPair(cell store.CellID, t *kind.Table, row kind.Row) {
+	if m.pairs[cell] == nil {
+		m.pairs[cell] = map[string][]kind.Row{}
+	}
+	m.pairs[cell][t.Name] = append(m.pairs[cell][t.Name], row)
+}
+
+// write writes both sides, cell by cell.
+func (m *mirror) write(ctx context.Context, dir string) error {
+	head := m.snap.Manifest
+	now := time.Now().UTC()
+	sides := []struct {
+		name string
+		head store.Manifest
+		to   **store.Snapshot
+		w    *store.Writer
+	}{
+		{name: "snapshot", head: head, to: &m.out.Snapshot},
+		{name: "graph", head: store.Manifest{Program: "Neo4j, " + m.graph.uri, Started: now, Syncs: head.Syncs, Accounts: slices.Clone(head.Accounts)}, to: &m.out.Graph},
+	}
+	for i := range sides {
+		w, err := store.Create(filepath.Join(dir, sides[i].name), sides[i].head)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		sides[i].w = w
+	}
+	cells := slices.Clone(m.plan.cells)
+	known := map[store.CellID]bool{}
+	for _, c := range cells {
+		known[c.CellID] = true
+	}
+	more := map[store.CellID]bool{}
+	for id := range m.only {
+		more[id] = !known[id]
+	}
+	for id := range m.pairs {
+		more[id] = !known[id]
+	}
+	for id, is := range more {
+		if is {
+			cells = append(cells, store.Cell{CellID: id, Outcome: store.Outcome{State: store.Complete}})
+		}
+	}
+	slices.SortFunc(cells[len(known):], func(a, b store.Cell) int { return cmp.Compare(a.CellID.String(), b.CellID.String()) })
+	rest := [2][]store.Cell{}
+	for i := range cells {
+		c := &cells[i]
+		files := slices.ContainsFunc(c.Files, func(f store.File) bool { t := m.tables[f.Table]; return t != nil && m.wants(t.of) })
+		is := [2]bool{files, (files || m.only[c.CellID] != nil || m.pairs[c.CellID] != nil) && m.knows(c)}
+		outcome := [2]store.Outcome{c.Outcome, {State: store.Complete, Started: now, Finished: now}}
+		if !m.knows(c) {
+			outcome[1] = store.Outcome{State: store.Skipped, Message: "no node of the graph names this cell: it was not loaded, or all that it told is gone", Started: now, Finished: now}
+		}
+		sync := m.snapSync(c.Sync)
+		var tables []*kind.Table
+		if sync != nil {
+			for _, t := range sync.Tables { // the snapshot's version may lack some
+				if _, ok := m.snap.Table(t.Name); ok {
+					tables = append(tables, t)
+				}
+			}
+		}
+		var to [2]*store.CellWriter
+		for s := range sides {
+			switch {
+			case sync == nil:
+			case is[s]:
+				to[s] = sides[s].w.Cell(c.CellID)
+			case s == 1 || known[c.CellID]:
+				rest[s] = append(rest[s], store.Cell{CellID: c.CellID, Outcome: outcome[s]})
+			}
+		}
+		if err := m.cell(ctx, c, to[0], to[1]); err != nil {
+			return err
+		}
+		for s, w := range to {
+			if w == nil {
+				continue
+			}
+			if err := w.Close(tables, outcome[s]); err != nil {
+				return err
+			}
+		}
+	}
+	var all []*kind.Table
+	for _, s := range m.out.Registry.Syncs {
+		for _, t := range s.Tables {
+			if _, ok := m.snap.Table(t.Name); ok {
+				all = append(all, t)
+			}
+		}
+	}
+	for i, s := range sides {
+		if _, err := s.w.Commit(all, now); err != nil {
+			return err
+		}
+		opened, err := store.Open(filepath.Join(dir, s.name))
+		if err != nil {
+			return err
+		}
+		*s.to = opened
+		// Cells without rows need no place on the disk.
+		opened.Manifest.Cells = append(opened.Manifest.Cells, rest[i]...)
+	}
+	m.out.Snapshot.ID, m.out.Snapshot.Path, m.out.Snapshot.Manifest.Finished = m.snap.ID, m.snap.Path, m.snap.Manifest.Finished
+	m.out.Graph.ID, m.out.Graph.Path = "graph", m.graph.uri
+	return nil
+}
+
+// cell writes one cell's rows; a side that is nil is not written.
+func (m *mirror) cell(ctx context.Context, c *store.Cell, old, live *store.CellWriter) error {
+	if old == nil && live == nil {
+		return nil
+	}
+	for _, f := range c.Files {
+		mt := m.tables[f.Table]
+		if mt == nil || !m.wants(mt.of) {
+			continue
+		}
+		rows, missing, _ := m.snap.Read(mt.of, f)
+		view, adapt := seen(mt.of, missing)
+		var batch []*pair
+		flush := func() error {
+			defer func() { batch = batch[:0] }()
+			if live == nil {
+				return nil
+			}
+			if err := m.fill(ctx, mt, c, batch); err != nil {
+				return fmt.Errorf("compare table %s: %w", mt.of.Name, err)
+			}
+			for _, p := range batch {
+				if p.live != nil {
+					live.Put(mt.table, p.live)
+				}
+			}
+			return nil
+		}
+		for row, err := range rows {
+			if err != nil {
+				return err
+			}
+			p := mt.pair(view, adapt(row), c.Account)
+			old.Put(mt.table, p.old)
+			if batch = append(batch, p); len(batch) == mirrorRows {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+	if live == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.only[c.CellID])) {
+		mt := m.tables[name]
+		for ids := range slices.Chunk(m.only[c.CellID][name], mirrorRows) {
+			var batch []*pair
+			for _, id := range ids {
+				batch = append(batch, &pair{id: id})
+			}
+			if err := m.fill(ctx, mt, c, batch); err != nil {
+				return fmt.Errorf("compare table %s: %w", name, err)
+			}
+			for _, p := range batch {
+				if p.live != nil {
+					live.Put(mt.table, p.live)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.pairs[c.CellID])) {
+		if mt := m.tables[name]; m.wants(mt.of) {
+			for _, row := range m.pairs[c.CellID][name] {
+				live.Put(mt.table, row)
+			}
+		}
+	}
+	return nil
+}
+
+// mirrorRows are how many rows are looked up in the graph at once.
+const mirrorRows = 1000
