@@ -79,10 +79,10 @@ func (a computeAPI) collect(t *testing.T, fail string, syncs ...string) (*rowSin
 	for _, name := range syncs {
 		if err := api.Find(name).Collect(context.Background(), &api.Cell{
 			Account: "111111111111", Region: "eu-west-1", Partition: "aws", Sync: name, Answers: answers, Sink: sink,
-			Config: aws.Config{
+			Config: noteCalls(name, aws.Config{
 				Region: "eu-west-1", BaseEndpoint: &server.URL, HTTPClient: server.Client(),
 				Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""), RetryMaxAttempts: 1,
-			},
+			}),
 		}); err != nil && first == nil {
 			first = err
 		}

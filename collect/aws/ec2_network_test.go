@@ -78,6 +78,7 @@ type elbv2Sink struct {
 }
 
 func (s *elbv2Sink) Put(t *kind.Table, r kind.Row) {
+	seen.put(s, t, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := fmt.Sprint(r[0])
@@ -138,7 +139,7 @@ func elbv2API(t *testing.T, fail map[string]string) (run func() (*elbv2Sink, err
 		sink := &elbv2Sink{rows: map[string][]string{}}
 		err := api.Find("ec2:load_balancer_v2").Collect(context.Background(), &api.Cell{
 			Account: "111111111111", Region: "eu-west-1", Partition: "aws", Sink: sink,
-			Config: aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), BaseEndpoint: &server.URL, RetryMaxAttempts: 1},
+			Config: noteCalls("ec2:load_balancer_v2", aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), BaseEndpoint: &server.URL, RetryMaxAttempts: 1}),
 		})
 		return sink, err
 	}

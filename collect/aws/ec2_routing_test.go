@@ -52,10 +52,10 @@ func (a routingAnswers) collect(t *testing.T, name string) (*rowSink, error) {
 	defer server.Close()
 	sink := &rowSink{}
 	err := api.Find(name).Collect(context.Background(), &api.Cell{
-		Account: "111111111111", Region: "cn-north-1", Partition: "aws-cn", Sink: sink, Config: aws.Config{
+		Account: "111111111111", Region: "cn-north-1", Partition: "aws-cn", Sink: sink, Config: noteCalls(name, aws.Config{
 			Region: "cn-north-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
 			Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""), RetryMaxAttempts: 1,
-		},
+		}),
 	})
 	for _, rows := range sink.rows {
 		for _, row := range rows {

@@ -223,10 +223,10 @@ func collectFakeIAM(change fakeIAM) (*rowSink, error) {
 		answers[action] = answer
 	}
 	sink := &rowSink{}
-	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: sink, Config: aws.Config{
+	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: sink, Config: noteCalls("iam", aws.Config{
 		Region: "us-east-1", Credentials: aws.AnonymousCredentials{}, HTTPClient: answers,
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-	}}
+	})}
 	return sink, api.Find("iam").Collect(context.Background(), at)
 }
 

@@ -39,10 +39,10 @@ func (f fakeKMS) collect(t *testing.T) (*rowSink, error) {
 	}))
 	defer server.Close()
 	sink := &rowSink{}
-	at := &api.Cell{Account: "111111111111", Region: "eu-west-1", Partition: "aws", Sink: sink, Config: aws.Config{
+	at := &api.Cell{Account: "111111111111", Region: "eu-west-1", Partition: "aws", Sink: sink, Config: noteCalls("kms", aws.Config{
 		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""), RetryMaxAttempts: 1,
-	}}
+	})}
 	return sink, api.Find("kms").Collect(context.Background(), at)
 }
 

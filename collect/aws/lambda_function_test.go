@@ -68,6 +68,7 @@ type rowSink struct {
 }
 
 func (s *rowSink) Put(t *kind.Table, r kind.Row) {
+	seen.put(s, t, r)
 	row := map[string]any{}
 	for i, c := range t.Columns {
 		row[c.Name] = r[i]
@@ -156,9 +157,9 @@ func TestLambdaFunctionsThatDenyOrVanish(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(fakeLambda))
 	defer server.Close()
 	var got rowSink
-	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: &got, Config: aws.Config{
+	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: &got, Config: noteCalls("lambda_function", aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}}
+	})}
 	if err := api.Find("lambda_function").Collect(context.Background(), at); err != nil {
 		t.Fatal(err)
 	}

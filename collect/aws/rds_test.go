@@ -89,9 +89,9 @@ func TestRDSThatDeniesOrVanishes(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(fakeRDS))
 	defer server.Close()
 	var got rowSink
-	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: &got, Config: aws.Config{
+	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws", Sink: &got, Config: noteCalls("rds", aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}}
+	})}
 	if err := api.Find("rds").Collect(context.Background(), at); !api.Is(err, "AccessDenied") {
 		t.Fatalf("error %v, want the clusters' AccessDenied", err)
 	}

@@ -54,10 +54,10 @@ func (a s3Answers) collect(t *testing.T) (*rowSink, map[string]string, error) {
 	}))
 	defer server.Close()
 	sink := &rowSink{}
-	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws-cn", Sink: sink, Config: aws.Config{
+	at := &api.Cell{Account: "111111111111", Region: "us-east-1", Partition: "aws-cn", Sink: sink, Config: noteCalls("s3", aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""), RetryMaxAttempts: 1,
-	}}
+	})}
 	err := api.Find("s3").Collect(context.Background(), at)
 	for _, rows := range sink.rows {
 		for _, row := range rows {
