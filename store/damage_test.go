@@ -106,7 +106,7 @@ func TestMutated(t *testing.T) {
 	var out bytes.Buffer
 	rows := edges()
 	rows[3][1], rows[3][9] = "x", "doc"
-	ok(t, s.write(&out, rows, metadata(east, thing.Name)))
+	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
 	random := rand.New(rand.NewPCG(1, 2))
 	failed := 0
 	for range 5000 {
@@ -619,7 +619,7 @@ func TestManyRows(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	ok(t, s.write(&out, rows, metadata(east, thing.Name)))
+	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
 	i := 0
 	f := File{Path: "many", Table: thing.Name, Rows: n}
 	ok(t, s.decode(out.Bytes(), east, f, func(r kind.Row) bool {
@@ -635,6 +635,6 @@ func TestManyRows(t *testing.T) {
 	// Rows out of order are noticed, across batches too.
 	rows[readBatch-1], rows[readBatch] = rows[readBatch], rows[readBatch-1]
 	out.Reset()
-	ok(t, s.write(&out, rows, metadata(east, thing.Name)))
+	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
 	blames(t, s.decode(out.Bytes(), east, f, func(kind.Row) bool { return true }), "many")
 }

@@ -14,13 +14,14 @@ import (
 // disk is what the writer does to a snapshot's directory; names are relative to
 // it, with slashes. Tests stand in for it to fail or to record each operation.
 type disk interface {
-	Mkdir(name string) error           // 0700
-	Create(name string) (file, error)  // 0600; must not exist
-	Append(name string) (file, error)  // must exist
-	Rename(from, to string) error      // replaces to
-	Remove(name string) error          // a file or an empty directory
-	SyncDir(name string) error         // makes creations, renames and removals in it durable
-	Lock(name string) (release, error) // ErrLocked while another process holds it
+	Mkdir(name string) error              // 0700
+	Create(name string) (file, error)     // 0600; must not exist
+	Append(name string) (file, error)     // must exist
+	Scratch(name string) (scratch, error) // a file that is gone when it is closed, or the process dies; name must not exist
+	Rename(from, to string) error         // replaces to
+	Remove(name string) error             // a file or an empty directory
+	SyncDir(name string) error            // makes creations, renames and removals in it durable
+	Lock(name string) (release, error)    // ErrLocked while another process holds it
 	opener
 	List(dir string) ([]fs.DirEntry, error) // by name
 	Close() error
@@ -34,6 +35,13 @@ type opener interface {
 type file interface {
 	io.Writer
 	Sync() error
+	Close() error
+}
+
+// scratch is a temporary file.
+type scratch interface {
+	io.Writer
+	io.ReaderAt
 	Close() error
 }
 
@@ -62,6 +70,17 @@ func (d rooted) Create(name string) (file, error) {
 
 func (d rooted) Append(name string) (file, error) {
 	return d.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+}
+
+func (d rooted) Scratch(name string) (scratch, error) {
+	f, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Root.Remove(name); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (d rooted) SyncDir(name string) error {

@@ -125,7 +125,7 @@ func FuzzParquet(f *testing.F) {
 	}
 	write := func(t *kind.Table, rows ...kind.Row) {
 		var b bytes.Buffer
-		ok(f, schemas[t.Name].write(&b, rows, metadata(east, t.Name)))
+		ok(f, schemas[t.Name].writeAll(&b, rows, metadata(east, t.Name)))
 		f.Add(t.Name == thing.Name, uint8(len(rows)), b.Bytes())
 	}
 	write(pair, kind.Row{int64(1), started})

@@ -19,19 +19,19 @@ import (
 const (
 	childDir   = "SNAP_TEST_COLLECT"       // the directory
 	childRound = "SNAP_TEST_COLLECT_ROUND" // 1: the partial cells stay so; 2: they become complete
-	childBench = "SNAP_TEST_BENCH"         // what, cells and directory of benchRun
+	childBench = "SNAP_TEST_BENCH"         // what, cells, rows a cell and directory of benchRun
 )
 
 // benchRun is what a child does for the benchmarks; nil where they are not built.
-var benchRun func(dir, what string, cells int) error
+var benchRun func(dir, what string, cells, rows int) error
 
 func TestMain(m *testing.M) {
 	if bench := os.Getenv(childBench); bench != "" {
 		var what, dir string
-		var cells int
-		_, err := fmt.Sscan(bench, &what, &cells, &dir)
+		var cells, rows int
+		_, err := fmt.Sscan(bench, &what, &cells, &rows, &dir)
 		if err == nil {
-			err = benchRun(dir, what, cells)
+			err = benchRun(dir, what, cells, rows)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -22,8 +22,8 @@ func TestReusedWriter(t *testing.T) {
 	for i, f := range files {
 		for range 2 { // once more with what this one left
 			var fresh, again bytes.Buffer
-			ok(t, must(newSchema(table.Name, table.Columns))(t).write(&fresh, f.rows, metadata(f.id, table.Name)))
-			ok(t, used.write(&again, f.rows, metadata(f.id, table.Name)))
+			ok(t, must(newSchema(table.Name, table.Columns))(t).writeAll(&fresh, f.rows, metadata(f.id, table.Name)))
+			ok(t, used.writeAll(&again, f.rows, metadata(f.id, table.Name)))
 			if !bytes.Equal(fresh.Bytes(), again.Bytes()) {
 				t.Fatalf("file %d differs", i)
 			}
@@ -34,12 +34,12 @@ func TestReusedWriter(t *testing.T) {
 	broken := append([]kind.Row{}, rows[:10]...)
 	broken[9] = append(kind.Row{}, broken[9]...)
 	broken[9][3] = int64(1)
-	if err := used.write(&bad, broken, metadata(east, table.Name)); err == nil {
+	if err := used.writeAll(&bad, broken, metadata(east, table.Name)); err == nil {
 		t.Fatal("a number passed for text")
 	}
 	var fresh, again bytes.Buffer
-	ok(t, must(newSchema(table.Name, table.Columns))(t).write(&fresh, rows[:2], metadata(east, table.Name)))
-	ok(t, used.write(&again, rows[:2], metadata(east, table.Name)))
+	ok(t, must(newSchema(table.Name, table.Columns))(t).writeAll(&fresh, rows[:2], metadata(east, table.Name)))
+	ok(t, used.writeAll(&again, rows[:2], metadata(east, table.Name)))
 	if !bytes.Equal(fresh.Bytes(), again.Bytes()) {
 		t.Fatal("after an error the file differs")
 	}

@@ -6,13 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
@@ -80,7 +78,6 @@ type schema struct {
 	table   string
 	columns []kind.Column
 	keys    []int
-	sets    []int // "_" columns that are lists: their elements have no order
 	parquet *parquet.Schema
 
 	fingerprint string
@@ -109,9 +106,6 @@ func newSchema(table string, columns []kind.Column) (*schema, error) {
 		}
 		if isList(c) {
 			node = parquet.List(node)
-			if !c.Property() {
-				s.sets = append(s.sets, i)
-			}
 		}
 		if required(c) {
 			node = parquet.Required(node)
@@ -204,132 +198,8 @@ func (s *schema) reuse(w *parquet.Writer) {
 	s.writers.Put(w)
 }
 
-// write writes rows, which are sorted by key and of the schema's width. A row
-// that does not fit the columns is an error that names table, key and column.
-func (s *schema) write(out io.Writer, rows []kind.Row, meta map[string]string) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("table %s: %v", s.table, r)
-		}
-	}()
-	//nolint:staticcheck // see newWriter
-	w, ok := s.writers.Get().(*parquet.Writer)
-	if !ok {
-		w = s.newWriter()
-	}
-	w.Reset(out)
-	for _, key := range slices.Sorted(maps.Keys(meta)) { // replaces those of the file before
-		w.SetKeyValueMetadata(key, meta[key])
-	}
-	var values []parquet.Value
-	for rest := rows; len(rest) > 0; {
-		part := rest[:min(len(rest), rowsPerGroup)]
-		rest = rest[len(part):]
-		columns := w.ColumnWriters()
-		// Rows lie anywhere in memory: a few at a time are still near when their
-		// next column is written.
-		for len(part) > 0 {
-			block := part[:min(len(part), blockRows)]
-			part = part[len(block):]
-			for i, column := range columns {
-				for at := 0; at < len(block); {
-					values = values[:0]
-					for bytes := 0; at < len(block) && bytes < pageBytes; at++ {
-						size := valueSize(block[at][i])
-						if size > maxValue {
-							return fmt.Errorf("table %s: row %s: column %s has %d bytes; %d are the most", s.table, s.keyText(block[at]), s.columns[i].Name, size, maxValue)
-						}
-						if values, err = s.appendValue(values, i, block[at]); err != nil {
-							return err
-						}
-						bytes += size
-					}
-					if _, err := column.WriteRowValues(values); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if len(rows) <= reuseRows {
-		s.reuse(w)
-	}
-	return nil
-}
-
-// appendValue appends the Parquet form of a row's column i.
-func (s *schema) appendValue(to []parquet.Value, i int, row kind.Row) ([]parquet.Value, error) {
-	c := &s.columns[i]
-	present := 1
-	if required(*c) {
-		present = 0
-	}
-	switch v := row[i].(type) {
-	case nil:
-		if required(*c) {
-			return to, s.wrong(row, c, "is null, which it must not be")
-		}
-		return append(to, parquet.Value{}.Level(0, 0, i)), nil
-	case []string:
-		if c.Type != kind.Strings {
-			return to, s.wrong(row, c, "is a %T, not a %s", v, c.Type)
-		}
-		for n, element := range v {
-			if !utf8.ValidString(element) {
-				return to, s.wrong(row, c, "element %d is not valid UTF-8: %q", n, short(element))
-			}
-			to = append(to, parquet.ValueOf(element).Level(min(n, 1), present+1, i))
-		}
-		if len(v) == 0 {
-			to = append(to, parquet.Value{}.Level(0, present, i))
-		}
-		return to, nil
-	case []int64:
-		if c.Type != kind.Ints {
-			return to, s.wrong(row, c, "is a %T, not a %s", v, c.Type)
-		}
-		for n, element := range v {
-			to = append(to, parquet.Int64Value(element).Level(min(n, 1), present+1, i))
-		}
-		if len(v) == 0 {
-			to = append(to, parquet.Value{}.Level(0, present, i))
-		}
-		return to, nil
-	case string:
-		if !utf8.ValidString(v) {
-			return to, s.wrong(row, c, "is not valid UTF-8: %q", short(v))
-		}
-		if c.Type == kind.String {
-			return append(to, parquet.ValueOf(row[i]).Level(0, present, i)), nil
-		}
-	case int64:
-		if c.Type == kind.Int {
-			return append(to, parquet.Int64Value(v).Level(0, present, i)), nil
-		}
-	case float64:
-		if c.Type == kind.Float {
-			return append(to, parquet.DoubleValue(v).Level(0, present, i)), nil
-		}
-	case bool:
-		if c.Type == kind.Bool {
-			return append(to, parquet.BooleanValue(v).Level(0, present, i)), nil
-		}
-	case time.Time:
-		if c.Type == kind.Time {
-			return append(to, parquet.Int64Value(v.UnixMicro()).Level(0, present, i)), nil
-		}
-	}
-	return to, s.wrong(row, c, "is a %T, not a %s", row[i], c.Type)
-}
-
 func (s *schema) wrong(row kind.Row, c *kind.Column, format string, args ...any) error {
-	return fmt.Errorf("table %s: row %s: column %s: %s", s.table, s.keyText(row), c.Name, fmt.Sprintf(format, args...))
+	return fmt.Errorf("table %s: row %s: column %s: %w", s.table, s.keyText(row), c.Name, fmt.Errorf(format, args...))
 }
 
 // fits tells whether v, not nil, is a value of the type.
@@ -353,23 +223,6 @@ func fits(t kind.Type, v any) bool {
 	return false
 }
 
-// valueSize is about how many bytes a value takes.
-func valueSize(v any) int {
-	switch v := v.(type) {
-	case string:
-		return len(v)
-	case []int64:
-		return 8 * len(v)
-	case []string:
-		n := 4 * len(v)
-		for _, e := range v {
-			n += len(e)
-		}
-		return n
-	}
-	return 8
-}
-
 // short is the beginning of a value for a message.
 func short(s string) string {
 	if len(s) > 64 {
@@ -385,32 +238,6 @@ func (s *schema) keyText(row kind.Row) string {
 		parts = append(parts, short(fmt.Sprintf("%v", row[k])))
 	}
 	return fmt.Sprintf("%q", strings.Join(parts, " "))
-}
-
-// key is a row's key as text that no other key has; an error says what is
-// wrong with it.
-func (s *schema) key(row kind.Row) (string, error) {
-	if len(row) != len(s.columns) {
-		return "", fmt.Errorf("table %s: a row has %d values for %d columns", s.table, len(row), len(s.columns))
-	}
-	for _, k := range s.keys {
-		if c := s.columns[k]; !fits(c.Type, row[k]) {
-			return "", fmt.Errorf("table %s: row %s: key column %s is a %T, not a %s", s.table, s.keyText(row), c.Name, row[k], c.Type)
-		}
-	}
-	if text, ok := row[s.keys[0]].(string); ok && len(s.keys) == 1 {
-		return text, nil
-	}
-	var b strings.Builder
-	for _, k := range s.keys {
-		v := row[k]
-		if at, ok := v.(time.Time); ok {
-			v = at.UnixMicro()
-		}
-		text := fmt.Sprint(v)
-		fmt.Fprintf(&b, "%d:%s", len(text), text)
-	}
-	return b.String(), nil
 }
 
 // compare orders rows by key.

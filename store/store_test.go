@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -147,6 +148,21 @@ func small(t testing.TB) (dir, id string) {
 	w := must(Create(dir, head()))(t)
 	ok(t, fill(w))
 	return dir, must(w.Commit(all, started.Add(time.Minute)))(t)
+}
+
+// writeAll writes rows that are in order.
+func (s *schema) writeAll(out io.Writer, rows []kind.Row, meta map[string]string) error {
+	_, err := s.write(out, func(yield func([]byte, error) bool) {
+		var b []byte
+		for _, r := range rows {
+			var err error
+			b, err = s.pack(b[:0], r)
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}, meta)
+	return err
 }
 
 func readAll(t testing.TB, s *Snapshot, table *kind.Table, id CellID) []kind.Row {

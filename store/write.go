@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -30,6 +29,8 @@ type Writer struct {
 	disk   disk
 	unlock release
 	temps  atomic.Int64
+	held   atomic.Int64 // bytes of rows of cells that have not ended
+	limit  int64        // of held
 
 	mu        sync.Mutex
 	head      Manifest // without tables and cells
@@ -136,7 +137,7 @@ func newWriter(dir string, open func(string) (disk, error)) (*Writer, error) {
 		return nil, err
 	}
 	return &Writer{
-		dir: dir, disk: d, unlock: unlock,
+		dir: dir, disk: d, unlock: unlock, limit: memoryLimit,
 		tables: map[string]TableInfo{}, schemas: map[string]*schema{}, cells: map[CellID]Cell{},
 		pending: map[CellID]error{}, dirs: map[string]bool{".": true},
 	}, nil
@@ -349,15 +350,6 @@ type CellWriter struct {
 	closed bool
 }
 
-// rows are a table's rows by key.
-type rows struct {
-	table  *kind.Table
-	schema *schema
-	at     map[string]int
-	rows   []kind.Row
-	own    []bool // the row is merged already, a copy of ours
-}
-
 // Cell begins a cell. What an earlier run or call wrote for it is replaced
 // when it closes; until it does, Commit refuses.
 func (w *Writer) Cell(id CellID) *CellWriter {
@@ -367,8 +359,8 @@ func (w *Writer) Cell(id CellID) *CellWriter {
 	return &CellWriter{w: w, id: id, tables: map[string]*rows{}}
 }
 
-// Put adds a row, which the caller must not change afterwards. A row that does
-// not fit its table is an error of Close.
+// Put adds a row. One that does not fit its table, or cannot be set aside where
+// rows take too much memory, is an error of Close.
 func (c *CellWriter) Put(t *kind.Table, r kind.Row) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -391,6 +383,9 @@ func (w *Writer) fail(err error) {
 }
 
 func (c *CellWriter) put(t *kind.Table, r kind.Row) error {
+	if c.err != nil {
+		return nil // nothing of the cell will be written
+	}
 	part := c.tables[t.Name]
 	if part == nil {
 		s, err := c.w.schema(t)
@@ -400,21 +395,17 @@ func (c *CellWriter) put(t *kind.Table, r kind.Row) error {
 		part = &rows{table: t, schema: s, at: map[string]int{}}
 		c.tables[t.Name] = part
 	}
-	key, err := part.schema.key(r)
+	grown, err := part.put(r)
 	if err != nil {
 		return err
 	}
-	i, seen := part.at[key]
-	if !seen {
-		part.at[key] = len(part.rows)
-		part.rows = append(part.rows, r)
-		part.own = append(part.own, false)
-		return nil
+	if held := c.w.held.Add(grown); held > c.w.limit && part.bytes >= c.w.limit/leastRun {
+		freed, err := part.spill(func() (scratch, error) { return c.w.disk.Scratch(c.w.temp(".")) })
+		c.w.held.Add(-freed)
+		if err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
+		}
 	}
-	if !part.own[i] {
-		part.rows[i], part.own[i] = slices.Clone(part.rows[i]), true
-	}
-	part.schema.merge(part.rows[i], r)
 	return nil
 }
 
@@ -442,35 +433,6 @@ func (s *schema) merge(to, from kind.Row) {
 	}
 }
 
-// settle brings the lists of "_" columns, which are sets, into the one form
-// that does not depend on the order in which they were put.
-func (part *rows) settle() {
-	for _, i := range part.schema.sets {
-		for n, row := range part.rows {
-			var set any
-			switch list := row[i].(type) {
-			case []string:
-				set = asSet(list)
-			case []int64:
-				set = asSet(list)
-			default:
-				continue
-			}
-			if !part.own[n] {
-				row, part.own[n] = slices.Clone(row), true
-				part.rows[n] = row
-			}
-			row[i] = set
-		}
-	}
-}
-
-func asSet[E cmp.Ordered](list []E) []E {
-	set := slices.Clone(list)
-	slices.Sort(set)
-	return slices.Compact(set)
-}
-
 // Lose records that a part of the cell could not be read.
 func (c *CellWriter) Lose(err error) {
 	c.mu.Lock()
@@ -485,13 +447,14 @@ func (c *CellWriter) Losses() []error {
 	return slices.Clone(c.losses)
 }
 
-// Rows is how many rows there are after merging.
+// Rows is how many rows there are after merging, or somewhat more where rows of
+// one key came far apart in a very large cell.
 func (c *CellWriter) Rows() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := int64(0)
 	for _, part := range c.tables {
-		n += int64(len(part.rows))
+		n += part.count()
 	}
 	return n
 }
@@ -504,6 +467,10 @@ func (c *CellWriter) Close(tables []*kind.Table, o Outcome) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.close(tables, o)
+	for _, part := range c.tables {
+		err = errors.Join(err, part.release())
+		c.w.held.Add(-part.bytes)
+	}
 	c.tables = nil
 	if err != nil {
 		err = fmt.Errorf("cell %s: %w", c.id, err)
@@ -525,7 +492,7 @@ func (c *CellWriter) close(tables []*kind.Table, o Outcome) error {
 	cell := Cell{CellID: c.id, Outcome: o}
 	cell.Started, cell.Finished = o.Started.UTC().Round(0), o.Finished.UTC().Round(0)
 	for _, part := range c.tables {
-		cell.Rows += int64(len(part.rows))
+		cell.Rows += part.count()
 		if !slices.ContainsFunc(tables, func(t *kind.Table) bool { return t.Name == part.table.Name }) {
 			return fmt.Errorf("table %s is none of the cell's", part.table.Name)
 		}
@@ -548,16 +515,18 @@ func (c *CellWriter) close(tables []*kind.Table, o Outcome) error {
 	if err := c.w.sameTables(c.id.Sync, tables); err != nil {
 		return err
 	}
+	cell.Rows = 0
 	for _, t := range tables {
 		part := c.tables[t.Name]
-		if part == nil || len(part.rows) == 0 {
+		if part == nil || part.count() == 0 {
 			continue
 		}
 		f, err := c.w.writeTable(c.id, part)
-		if err != nil {
+		if err = errors.Join(err, part.release()); err != nil {
 			return err
 		}
 		cell.Files = append(cell.Files, f)
+		cell.Rows += f.Rows
 	}
 	slices.SortFunc(cell.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return c.w.record(cell, tables)
@@ -565,17 +534,15 @@ func (c *CellWriter) close(tables []*kind.Table, o Outcome) error {
 
 // writeTable writes the rows of a table of a cell.
 func (w *Writer) writeTable(id CellID, part *rows) (File, error) {
-	f := File{Table: part.table.Name, Rows: int64(len(part.rows))}
-	part.settle()
-	slices.SortFunc(part.rows, part.schema.compare)
+	f := File{Table: part.table.Name}
 	dir := cellDir(id, f.Table)
 	if err := w.mkdirs(dir); err != nil {
 		return f, err
 	}
-	err := writeFile(w.disk, w.temp(dir), func(out io.Writer) (string, error) {
+	err := writeFile(w.disk, w.temp(dir), func(out io.Writer) (_ string, err error) {
 		h := sha256.New()
 		counted := &counter{w: io.MultiWriter(out, h)}
-		if err := part.schema.write(counted, part.rows, metadata(id, f.Table)); err != nil {
+		if f.Rows, err = part.schema.write(counted, part.all(), metadata(id, f.Table)); err != nil {
 			return "", err
 		}
 		if counted.n > maxFile {
