@@ -329,7 +329,7 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 	err = collect.Run(ctx, w, tasks, collect.Options{CellTimeout: c.cellTimeout, Ended: func(id store.CellID, oc store.Outcome, n int64) {
 		rows, calls, throttles = rows+n, calls+oc.Calls, throttles+oc.Throttles
 		line := ""
-		if oc.State != store.Complete && oc.State != store.Skipped {
+		if oc.State != store.Complete && oc.State != store.Skipped && (oc.State != store.Unsupported || oc.Remedy != "") {
 			line = describe(id, oc)
 		}
 		p.say(line, map[string]any{"event": "cell", "cell": id.String(), "state": oc.State, "code": oc.Code, "action": oc.Action,

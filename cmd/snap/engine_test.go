@@ -261,6 +261,28 @@ func TestCtrlC(t *testing.T) {
 	}
 }
 
+// TestRegionsNotEnabled: a region that the account has not enabled is asked
+// nothing, and the summary and the manifest say what to do.
+func TestRegionsNotEnabled(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	dir := filepath.Join(t.TempDir(), "snap")
+	out := must(t, []int{exitOK}, "collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1,ap-east-1", "--aws-requested-syncs", "kms,rds", "-o", dir)
+	for c := range aws.Calls() {
+		if c.Region == "ap-east-1" {
+			t.Errorf("%s is asked in a region that is not enabled", c)
+		}
+	}
+	want := "111111111111, 222222222222, 333333333333 kms, rds in ap-east-1: unsupported RegionDisabled (the region is not enabled in this account) → enable the region"
+	if !strings.Contains(out, want) {
+		t.Errorf("the summary lacks %q:\n%s", want, out)
+	}
+	for _, c := range manifest(t, dir).Cells {
+		if c.Region == "ap-east-1" && (c.State != store.Unsupported || c.Calls > 0 || !strings.HasPrefix(c.Remedy, "enable the region")) {
+			t.Errorf("%s: %s after %d calls, %q", c.CellID, c.State, c.Calls, c.Remedy)
+		}
+	}
+}
+
 // TestResumeRemembers: what a collection was told holds when it goes on.
 func TestResumeRemembers(t *testing.T) {
 	aws := estate(t, "small", everyone...)

@@ -151,7 +151,7 @@ func listGaps(out *terminal, m store.Manifest) {
 		gaps []gap
 	}{
 		{"Not complete, so nothing of them will be deleted or called removed:", gapsOf(notComplete(m.Cells))},
-		{"Not there for these accounts, and nothing of them will be deleted or called removed:", gapsOf(notThere(m.Cells))},
+		{"Not there for these accounts, and nothing of them will be deleted or called removed:", together(gapsOf(notThere(m.Cells)))},
 	} {
 		if len(group.gaps) > 0 {
 			fmt.Fprintf(out.out, "\n%s\n", group.head)
@@ -166,14 +166,14 @@ func printGaps(out *terminal, gaps []gap) {
 		if len(g.Regions) > 0 {
 			where = " in " + strings.Join(g.Regions, ", ")
 		}
-		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", g.Account, several(g.Syncs), where, reason(g.Outcome), arrow(todo(g.Outcome)))
+		fmt.Fprintf(out.out, "  %s %s%s: %s%s\n", g.Account, several(g.Syncs, "sync"), where, reason(g.Outcome), arrow(todo(g.Outcome)))
 	}
 }
 
 // several names up to five things, and counts more.
-func several(names []string) string {
+func several(names []string, noun string) string {
 	if len(names) > 5 {
-		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more syncs", len(names)-4)
+		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more %ss", len(names)-4, noun)
 	}
 	return strings.Join(names, ", ")
 }
@@ -253,6 +253,23 @@ func notThere(cells []store.Cell) []store.Cell {
 		if c.State == store.Unsupported && c.Remedy != "" {
 			out = append(out, c)
 		}
+	}
+	return out
+}
+
+// together puts the gaps of accounts that have the same ones into one.
+func together(gaps []gap) []gap {
+	var out []gap
+	var accounts [][]string
+	for _, g := range gaps {
+		i := slices.IndexFunc(out, func(o gap) bool {
+			return slices.Equal(o.Syncs, g.Syncs) && slices.Equal(o.Regions, g.Regions) && o.Code == g.Code && o.Action == g.Action && o.Remedy == g.Remedy
+		})
+		if i < 0 {
+			i, out, accounts = len(out), append(out, g), append(accounts, nil)
+		}
+		accounts[i] = append(accounts[i], g.Account)
+		out[i].Account = several(accounts[i], "account")
 	}
 	return out
 }

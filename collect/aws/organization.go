@@ -3,6 +3,7 @@ package aws
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -203,8 +204,11 @@ func (f *organizationsFound) endOf(at *api.Cell) error {
 	case m != nil && m.read != nil:
 		m.read.put(at, m.organization)
 		return nil
-	case m != nil && api.Is(m.described, "AWSOrganizationsNotInUseException"), f.covers(at.Account):
+	case f.covers(at.Account):
 		return nil
+	case m != nil && api.Is(m.described, "AWSOrganizationsNotInUseException"):
+		// What an earlier collection read as this account is not thereby gone.
+		return api.NotHere("this account is in no organization", m.described)
 	case m == nil:
 		return api.NotHere("this account is not asked for its organization: --aws-organization-account-ids names others", nil)
 	case api.Is(m.described, "AccessDeniedException", "AccessDenied"):
@@ -306,6 +310,9 @@ func (h *hierarchy) childrenOf(ctx context.Context, client *organizations.Client
 		return c, err
 	}
 	for _, a := range c.members {
+		if a.State == "" && a.Status == "" {
+			return c, fmt.Errorf("organization: account %s has no state: whether it is placed is not known", aws.ToString(a.Id))
+		}
 		if activeAccount(a) {
 			c.accounts = append(c.accounts, aws.ToString(a.Id))
 		}

@@ -23,6 +23,8 @@ func remedy(o store.Outcome, who, renew string) string {
 		return "this is a mistake in snap: please report it"
 	case credentialCodes[o.Code]:
 		return renew
+	case states[o.Code] == store.Denied && o.State == store.Unsupported && strings.HasPrefix(o.Action, "organizations:"):
+		return "collect the organization's management account too, with " + o.Action + " allowed"
 	case states[o.Code] == store.Denied && o.State != store.Unsupported && o.Action != "":
 		return "allow " + o.Action + principal(who)
 	case o.Code == "RegionDisabled":

@@ -91,7 +91,7 @@ func TestRemedy(t *testing.T) {
 	}{
 		{store.Outcome{State: store.Denied, Code: "AccessDenied", Action: "s3:GetBucketPolicy"}, "allow s3:GetBucketPolicy to role audit"},
 		{store.Outcome{State: store.Partial, Code: "UnauthorizedOperation", Action: "ec2:DescribeVpcs"}, "allow ec2:DescribeVpcs to role audit"},
-		{store.Outcome{State: store.Unsupported, Code: "AccessDeniedException", Action: "organizations:ListRoots"}, ""},
+		{store.Outcome{State: store.Unsupported, Code: "AccessDeniedException", Action: "organizations:ListRoots"}, "collect the organization's management account too, with organizations:ListRoots allowed"},
 		{store.Outcome{State: store.Failed, Code: "ExpiredToken", Action: "s3:ListBuckets"}, "RENEW"},
 		{store.Outcome{State: store.Failed, Code: "Credentials"}, "RENEW"},
 		{store.Outcome{State: store.Unsupported, Code: "RegionDisabled"}, "enable the region in this account (aws account enable-region), or leave it out of --aws-regions"},
