@@ -88,3 +88,8 @@ docs:
 golden:
 	$(GO) test ./cmd/snap -count=1 -run '^TestSchemaGolden$$' -update
 	$(GO) test ./load -count=1 -run '^TestStatements$$' -update
+
+# make bench-ec2   collecting and loading 20,000 instances, and how that grows from 2,000
+.PHONY: bench-ec2
+bench-ec2: build
+	$(GO) run ./fixtures/cmd/benchec2

@@ -19,7 +19,7 @@ import (
 	"snap/collect/aws/api"
 )
 
-// computeAPI is a fake EC2 and Auto Scaling: answers by the operation and the
+// computeAPI is a fake EC2, Auto Scaling and Elastic Load Balancing: answers by the operation and the
 // values of its parameters in order; "code NAME" is an error.
 type computeAPI map[string]string
 
@@ -36,6 +36,9 @@ func callName(r *http.Request) string {
 	}
 	slices.Sort(keys)
 	name := r.PostForm.Get("Action")
+	if r.PostForm.Get("Version") == "2012-06-01" {
+		name = "Classic" + name // load balancers of either kind have an operation of that name
+	}
 	for _, key := range keys {
 		name += " " + r.PostForm.Get(key)
 	}
@@ -66,8 +69,8 @@ func (a computeAPI) collect(t *testing.T, fail string, syncs ...string) (*rowSin
 			fmt.Fprintf(w, "<Response><Errors><Error><Code>%[1]s</Code></Error></Errors><Error><Code>%[1]s</Code></Error></Response>", code)
 			return
 		}
-		// EC2 answers in the first element, Auto Scaling in the second.
-		if slices.Contains([]string{"DescribeAutoScalingGroups", "DescribeLaunchConfigurations"}, action) {
+		// EC2 answers in the first element, the others in the second.
+		if r.PostForm.Get("Version") != "2016-11-15" {
 			answer = "<" + action + "Result>" + answer + "</" + action + "Result>"
 		}
 		fmt.Fprintf(w, "<%[1]sResponse>%[2]s</%[1]sResponse>", action, answer)
@@ -284,7 +287,7 @@ func TestLaunchTemplates(t *testing.T) {
 
 func TestEC2Images(t *testing.T) {
 	a := computeAPI{
-		"DescribeImages self": set("imagesSet", "item", el("imageId", "ami-1"), el("imageId", "ami-0")),
+		"DescribeImages self": set("imagesSet", "item", el("imageId", "ami-1", "platform", "windows"), el("imageId", "ami-0")),
 		"DescribeInstances": set("reservationSet", "item",
 			set("instancesSet", "item", el("instanceId", "i-1", "imageId", "ami-1"), el("instanceId", "i-2", "imageId", "ami-7"), el("instanceId", "i-3", "imageId", "ami-7"), el("instanceId", "i-4"))),
 		"DescribeLaunchTemplates":                         set("launchTemplates", "item", el("launchTemplateId", "one", "latestVersionNumber", "2")),

@@ -64,13 +64,13 @@ var (
 // range, so that accounts share the node.
 type ec2IPRange struct {
 	ID      string   `snap:"id,key" doc:"the range"`
-	Range   string   `snap:"range" doc:"the range, such as '0.0.0.0/0'; IPv6 too"`
+	Range   string   `snap:"range" doc:"the range, such as '0.0.0.0/0'"`
 	RuleIDs []string `snap:"_rule_ids"`
 }
 
 var ec2IPRanges = kind.Of[ec2IPRange](kind.Table{
 	Name: "ec2_ip_range", Label: "AWSIpRange", Aliases: []string{"IpRange"},
-	Doc:   "A range of addresses that a security group's rule names. Accounts share it.",
+	Doc:   "A range of IPv4 addresses that a security group's rule names; those of IPv6 have no node, as in Cartography. Accounts share it.",
 	Links: []kind.Link{{Type: "MEMBER_OF_IP_RULE", To: "AWSIpRule", On: kind.On{"ruleid": "_rule_ids"}}},
 })
 

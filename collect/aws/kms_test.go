@@ -51,7 +51,7 @@ func TestKMSDeniedAndGone(t *testing.T) {
 		"ListKeys": `{"Keys": [{"KeyId": "open", "KeyArn": "arn:open"}, {"KeyId": "shut", "KeyArn": "arn:shut"}, {"KeyId": "gone", "KeyArn": "arn:gone"}]}`,
 		"ListAliases": `{"Aliases": [{"AliasArn": "arn:alias/a", "AliasName": "alias/a", "TargetKeyId": "shut", "CreationDate": 1704844800.5},
 			{"AliasArn": "arn:alias/aws/s3", "AliasName": "alias/aws/s3"}, {"AliasArn": "arn:alias/aws/ebs", "AliasName": "alias/aws/ebs", "TargetKeyId": "other"}]}`,
-		"DescribeKey open":  `{"KeyMetadata": {"KeyId": "open", "Arn": "arn:open", "Enabled": true, "CreationDate": 1704844800.5, "SigningAlgorithms": []}}`,
+		"DescribeKey open":  `{"KeyMetadata": {"KeyId": "open", "Arn": "arn:open", "Enabled": true, "CreationDate": 1704844800.5, "SigningAlgorithms": ["ECDSA_SHA_256"]}}`,
 		"GetKeyPolicy open": `{"Policy": "{\"Statement\": {\"Effect\": \"Allow\", \"Principal\": \"*\", \"Action\": \"kms:Decrypt\"}}"}`,
 		"ListGrants open":   `{"Grants": [{"GrantId": "g", "KeyId": "arn:open", "Operations": ["Decrypt"]}]}`,
 		"DescribeKey gone":  `{"KeyMetadata": {"KeyId": "gone", "Arn": "arn:gone"}}`,
@@ -67,7 +67,7 @@ func TestKMSDeniedAndGone(t *testing.T) {
 	open := sink.row(t, "kms_key", "open")
 	for column, want := range map[string]any{
 		"arn": "arn:open", "enabled": true, "creation_date": int64(1704844800), "region": "eu-west-1", "anonymous_access": true,
-		"anonymous_actions": []string{"kms:Decrypt"}, "signing_algorithms": []string{}, "encryption_algorithms": nil, "_unknown": nil,
+		"anonymous_actions": []string{"kms:Decrypt"}, "signing_algorithms": []string{"ECDSA_SHA_256"}, "encryption_algorithms": nil, "_unknown": nil,
 	} {
 		if !reflect.DeepEqual(open[column], want) {
 			t.Errorf("open: %s is %#v, want %#v", column, open[column], want)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -69,7 +70,8 @@ func fakeRDS(w http.ResponseWriter, r *http.Request) {
 		answer(`<DBSnapshots>` + snapshot("automated", "automated") + snapshot("public", "manual") +
 			snapshot("hidden", "manual") + snapshot("deleted", "manual") + `</DBSnapshots>`)
 	case "DescribeEventSubscriptions":
-		answer(`<EventSubscriptionsList><EventSubscription><CustSubscriptionId>all</CustSubscriptionId><SourceIdsList/></EventSubscription></EventSubscriptionsList>`)
+		answer(`<EventSubscriptionsList><EventSubscription><CustSubscriptionId>all</CustSubscriptionId><SourceIdsList/></EventSubscription>
+			<EventSubscription><CustSubscriptionId>some</CustSubscriptionId><SourceType>db-snapshot</SourceType><SourceIdsList><SourceId>public</SourceId></SourceIdsList></EventSubscription></EventSubscriptionsList>`)
 	case "DescribeDBSnapshotAttributes":
 		switch r.FormValue("DBSnapshotIdentifier") {
 		case "public":
@@ -119,5 +121,8 @@ func TestRDSThatDeniesOrVanishes(t *testing.T) {
 	}
 	if ids := got.row(t, "rds_event_subscription", "all")["source_ids"]; ids != nil {
 		t.Errorf("subscription to every source: source_ids %v, want null", ids)
+	}
+	if ids := got.row(t, "rds_event_subscription", "some")["source_ids"]; !reflect.DeepEqual(ids, []string{"public"}) {
+		t.Errorf("subscription to a snapshot: source_ids %v", ids)
 	}
 }
