@@ -33,22 +33,24 @@ size: build
 	@bytes=$$(wc -c < bin/snap); echo "bin/snap: $$((bytes / 1000000)) MB"; test $$bytes -le 80000000 || { echo "bin/snap is above 80 MB: does something call reflect's MethodByName, or text/template?" >&2; exit 1; }
 
 # make fuzz         each fuzz target for FUZZTIME
-# make test-kill    a hundred collections, killed at random moments
-# make test-duckdb  DuckDB (from PyPI) reads what we write
+# make test-kill    a hundred collections killed at random moments, of the store's test and of snap collect
+# make test-duckdb  DuckDB (from PyPI, with a Python that has venv) reads what we write
 # make bench-store  the store against bare parquet-go, and its limits
 .PHONY: fuzz test-kill test-duckdb bench-store
 FUZZTIME ?= 60s
+DUCKDB ?= 2.0.0
 
 fuzz:
-	@for target in FuzzManifest FuzzBundle FuzzParquet; do \
-		$(GO) test ./store -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x || exit 1; \
+	@for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(f .*/\1/p' store/*_test.go); do \
+		GO="$(GO)" store/fuzz.sh "$$target" $(FUZZTIME) || exit 1; \
 	done
 
 test-kill:
-	SNAP_TEST_KILLS=100 $(GO) test ./store -count=1 -run '^TestKill$$' -v
+	SNAP_TEST_KILLS=100 $(GO) test ./store -count=1 -timeout 30m -run '^TestKill$$' -v
+	SNAP_TEST_KILLS=100 $(GO) test ./cmd/snap -count=1 -timeout 30m -run '^TestKill$$' -v
 
 test-duckdb:
-	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && python3 -m venv "$$venv" && "$$venv/bin/pip" install --quiet duckdb && \
+	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && python3 -m venv "$$venv" && "$$venv/bin/pip" install --quiet duckdb==$(DUCKDB) && \
 	SNAP_TEST_PYTHON="$$venv/bin/python" $(GO) test -tags duckdb ./store -count=1 -run '^TestDuckDB$$' -v
 
 bench-store:

@@ -136,3 +136,38 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkManifest reads the manifest of 100,000 cells, each with a file.
+func BenchmarkManifest(b *testing.B) {
+	m := manyCells(50, 20, 100)
+	text := must(m.encode())(b)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		must(decodeManifest(text))(b)
+	}
+}
+
+// manyCells is a manifest of so many cells, of whose files only path, size and
+// checksum are made up.
+func manyCells(accounts, regions, syncs int) Manifest {
+	m := head()
+	m.Format, m.MinReader, m.Finished, m.Accounts, m.Syncs = Format, MinReader, first, nil, nil
+	for s := range syncs {
+		name := fmt.Sprintf("sync-%02d", s)
+		m.Syncs = append(m.Syncs, name)
+		m.Tables = append(m.Tables, info(&kind.Table{Name: fmt.Sprintf("table_%02d", s), Sync: name, Columns: pair.Columns}))
+	}
+	for a := range accounts {
+		account := fmt.Sprintf("%012d", a)
+		m.Accounts = append(m.Accounts, Account{Provider: "aws", ID: account})
+		for r := range regions {
+			for s, table := range m.Tables {
+				id := CellID{Provider: "aws", Account: account, Region: fmt.Sprintf("region-%02d", r), Sync: m.Syncs[s]}
+				f := File{Table: table.Name, Rows: 1, Size: 1, SHA256: hexSHA256([]byte(id.String()))}
+				f.Path = filePath(id, table.Name, f.SHA256)
+				m.Cells = append(m.Cells, Cell{CellID: id, Outcome: outcome(Complete), Rows: 1, Files: []File{f}})
+			}
+		}
+	}
+	return m
+}

@@ -638,3 +638,59 @@ func TestManyRows(t *testing.T) {
 	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
 	blames(t, s.decode(out.Bytes(), east, f, func(kind.Row) bool { return true }), "many")
 }
+
+// TestManifestOnly: a directory opens by its manifest alone, however its other
+// files are; Verify then names all that is wrong with them, and none is read
+// that is not as it was written.
+func TestManifestOnly(t *testing.T) {
+	dir, id := small(t)
+	paths := files(t, dir)
+	var data []string
+	for _, p := range paths {
+		if strings.HasSuffix(p, ".parquet") {
+			data = append(data, p)
+		}
+	}
+	ok(t, os.Remove(filepath.Join(dir, data[0])))
+	ok(t, os.Truncate(filepath.Join(dir, data[1]), 7))
+	ok(t, os.WriteFile(filepath.Join(dir, "aws", "letter"), nil, 0o600))
+	if _, err := Open(dir); !isDamaged(err) {
+		t.Errorf("Open: %v", err)
+	}
+	s := must(OpenWith(dir, OpenOptions{ManifestOnly: true}))(t)
+	defer s.Close()
+	if s.ID != id {
+		t.Errorf("id %s", s.ID)
+	}
+	text := errors.Join(s.Verify(ctx, false)...).Error()
+	for _, name := range []string{data[0], data[1], "aws/letter"} {
+		if !strings.Contains(text, name) {
+			t.Errorf("Verify does not name %s: %s", name, text)
+		}
+	}
+	read := 0
+	for _, c := range s.Manifest.Cells {
+		for _, f := range c.Files {
+			own, _ := s.Own(f.Table)
+			rows, _, _ := s.Read(own, f)
+			for _, err := range rows {
+				if f.Path == data[0] || f.Path == data[1] {
+					blames(t, err, f.Path)
+				} else {
+					ok(t, err)
+					read++
+				}
+			}
+		}
+	}
+	if read == 0 {
+		t.Error("nothing else was read")
+	}
+	// The manifest itself is never let pass.
+	b := must(os.ReadFile(filepath.Join(dir, manifestFile)))(t)
+	b[len(b)/2] ^= 1
+	ok(t, os.WriteFile(filepath.Join(dir, manifestFile), b, 0o600))
+	if _, err := OpenWith(dir, OpenOptions{ManifestOnly: true}); !isDamaged(err) {
+		t.Errorf("with a changed manifest: %v", err)
+	}
+}

@@ -153,7 +153,7 @@ func (m *Manifest) check() error {
 }
 
 func (m *Manifest) checkTable(t *TableInfo) error {
-	if !segment.MatchString(t.Name) {
+	if !isSegment(t.Name) {
 		return fmt.Errorf("no name for a table")
 	}
 	if !slices.Contains(m.Syncs, t.Sync) {
@@ -193,7 +193,7 @@ func (m *Manifest) checkCell(c Cell, tables map[string]*TableInfo) error {
 		switch {
 		case t == nil || t.Sync != c.Sync:
 			return fmt.Errorf("file %q: table %q is none of the sync's", f.Path, f.Table)
-		case !hexSum.MatchString(f.SHA256) || f.Path != filePath(c.CellID, f.Table, f.SHA256):
+		case !isSum(f.SHA256) || f.Path != filePath(c.CellID, f.Table, f.SHA256):
 			return fmt.Errorf("file %q: its path does not follow from its cell, table and checksum", f.Path)
 		case i > 0 && c.Files[i-1].Path >= f.Path:
 			return fmt.Errorf("file %q is out of order or there twice", f.Path)
@@ -215,11 +215,11 @@ func (m *Manifest) checkCell(c Cell, tables map[string]*TableInfo) error {
 // checkID refuses an id that is no safe path.
 func checkID(id CellID) error {
 	for _, s := range []string{id.Provider, id.Account} {
-		if !segment.MatchString(s) {
+		if !isSegment(s) {
 			return fmt.Errorf("%q cannot be part of a path", s)
 		}
 	}
-	if id.Region != "" && !segment.MatchString(id.Region) {
+	if id.Region != "" && !isSegment(id.Region) {
 		return fmt.Errorf("%q cannot be part of a path", id.Region)
 	}
 	return nil

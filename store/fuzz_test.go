@@ -67,7 +67,7 @@ func memory(b []byte) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openFrom(from, "memory", nil)
+	return openFrom(from, "memory", OpenOptions{})
 }
 
 // FuzzBundle: a bundle is refused, or it is whole, and then it is the only one

@@ -19,11 +19,22 @@ const (
 	lockFile      = "LOCK"
 )
 
-// segment is what may stand in a path: no separators, no leading dot, nothing
+// oneSegment is what may stand in a path: no separators, no leading dot, nothing
 // that a shell or a query engine would read otherwise.
 const oneSegment = `[A-Za-z0-9][A-Za-z0-9_.-]*`
 
-var segment = regexp.MustCompile(`^` + oneSegment + `$`)
+// isSegment tells whether s is one; it is asked for each cell several times.
+func isSegment(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '_' || c == '.' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
 
 // ourDir and ourFile are the paths that a collection under way may have made.
 var (
@@ -51,7 +62,15 @@ func filePath(id CellID, table, sum string) string {
 	return cellDir(id, table) + "/part-" + sum[:12] + ".parquet"
 }
 
-var hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
+// isSum tells whether s is a SHA-256 as we write it.
+func isSum(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 2*sha256.Size
+}
 
 func tempName(dir string, n int64) string {
 	if dir == "." {

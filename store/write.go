@@ -266,7 +266,7 @@ func (w *Writer) schema(t *kind.Table) (*schema, error) {
 		return s, nil
 	case s != nil:
 		return nil, fmt.Errorf("table %s is declared in two ways", t.Name)
-	case !segment.MatchString(t.Name):
+	case !isSegment(t.Name):
 		return nil, fmt.Errorf("table %q: the name cannot be part of a path", t.Name)
 	}
 	s, err := newSchema(t.Name, slices.Clone(t.Columns))

@@ -59,11 +59,15 @@ func (o *opening) options() (store.OpenOptions, error) {
 }
 
 // open opens a snapshot and says what to do where a key is missing.
-func (o *opening) open(path string) (*store.Snapshot, error) {
+func (o *opening) open(path string) (*store.Snapshot, error) { return o.openWith(path, false) }
+
+// openWith is open, perhaps of a directory's manifest only.
+func (o *opening) openWith(path string, manifestOnly bool) (*store.Snapshot, error) {
 	with, err := o.options()
 	if err != nil {
 		return nil, err
 	}
+	with.ManifestOnly = manifestOnly
 	snap, err := store.OpenWith(path, with)
 	if errors.Is(err, store.ErrEncrypted) {
 		err = fmt.Errorf("%w; --identity FILE names the identity to decrypt with", err)

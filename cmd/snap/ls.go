@@ -23,8 +23,8 @@ func lsCommand() *command {
 	var cells bool
 	return &command{
 		name: "ls", args: "SNAPSHOT", short: "say what a snapshot holds and how complete it is",
-		long: `Prints the accounts, tables and cells of a snapshot. Nothing is hashed: snap verify
-does that. Of a directory of collect --store it lists the runs.
+		long: `Prints the accounts, tables and cells of a snapshot. It reads a directory's
+manifest only: snap verify tells whether the files are there. Of a directory of collect --store it lists the runs.
 
 ` + where,
 		flags: func(f *pflag.FlagSet) {
@@ -36,7 +36,7 @@ does that. Of a directory of collect --store it lists the runs.
 			if len(args) != 1 {
 				return usage("ls takes one snapshot")
 			}
-			snap, err := from.open(args[0])
+			snap, err := from.openWith(args[0], true)
 			if errors.Is(err, store.ErrNotSnapshot) {
 				if runs, e := store.Runs(args[0]); e == nil {
 					return listRuns(out, runs, format)

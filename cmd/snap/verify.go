@@ -25,7 +25,7 @@ something is not as it was written.
 			if len(args) != 1 {
 				return usage("verify takes one snapshot")
 			}
-			snap, err := from.open(args[0])
+			snap, err := from.openWith(args[0], true) // Verify finds all that is wrong, not only the first
 			if err != nil {
 				return err
 			}
