@@ -88,7 +88,6 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 	if err != nil {
 		return err
 	}
-	cell := c.CellID.String()
 	doubts := make([][]doubt, len(mt.links))
 	for _, r := range rows {
 		p := at[r[0]]
@@ -107,7 +106,7 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 		for i, v := range r[1].([]any) {
 			col := mt.of.Columns[columns[i]]
 			at, _ := mt.table.Column(col.Name)
-			if slices.Contains(unknown, col.Name) || p.old != nil && m.elsewhere(mt, c, col.Name, r[2] == nil, named) {
+			if slices.Contains(unknown, col.Name) || p.old != nil && m.elsewhere(mt, c, p.id, col.Name, r[2] == nil, named) {
 				continue
 			}
 			value, ok := columnValue(col.Type, v)
@@ -140,7 +139,7 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 					continue
 				}
 				has[value] = true
-				more := l.group[0] == i && !covered[f[3]] && m.asserts(l, cell, f[1], texts(f[2]), c.Account, r[2] != nil)
+				more := l.group[0] == i && !covered[f[3]] && m.asserts(l, p.id, f, c)
 				if slices.Contains(said, value) || more {
 					list = union(list, value)
 				}
@@ -165,13 +164,16 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 
 // elsewhere tells whether a property of a node that the snapshot's row has was
 // written last by another row, so that the row does not tell what it should be.
-func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, column string, anonymous bool, cells []string) bool {
+func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, id any, column string, anonymous bool, cells []string) bool {
 	others := mt.full[column]
 	if others == nil {
 		others = mt.contested[column]
 	}
 	if others != nil && anonymous {
 		return true
+	}
+	if of, _ := rowWords(mt.of.Name, c.CellID, []any{id}); anonymous && m.has.count(of...) > 1 {
+		return true // several cells describe it
 	}
 	own := m.order[c.CellID.String()]
 	return slices.ContainsFunc(cells, func(cell string) bool {
@@ -184,18 +186,18 @@ func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, column string, anonym
 }
 
 // asserts tells whether a relationship of which the snapshot's row says nothing
-// is to be told with that row.
-func (m *mirror) asserts(l mirrorLink, cell string, cells any, owners []string, account string, loaded bool) bool {
-	if cells != nil {
-		return slices.Contains(texts(cells), cell) && !l.shared
+// is to be told with that row. The relationship is the far node's value, the
+// cells that assert it and the far node's owners.
+func (m *mirror) asserts(l mirrorLink, id any, found []any, c *store.Cell) bool {
+	if m.links.count(l.words(id, found[0])...) > 0 {
+		return false // another row says it
 	}
-	if l.owner { // the account's own, of which each node has one for each account
-		return true
+	if found[1] != nil {
+		return slices.Contains(texts(found[1]), c.CellID.String())
 	}
-	if l.table.Unowned && len(owners) > 0 && !slices.Contains(owners, account) {
-		return false // a node of several accounts: it belongs to another one's row
-	}
-	return l.others == 0 || l.first && loaded
+	// A node of several accounts has relationships that belong to another's row.
+	owners := texts(found[2])
+	return l.owner || l.first && (len(owners) == 0 || slices.Contains(owners, c.Account))
 }
 
 // doubt is a relationship that the graph lacks and the snapshot's row names.
