@@ -509,7 +509,9 @@ func (m *mirror) place(t *kind.Table, account, region string, arns ...string) st
 			region = parts[3]
 		}
 	}
-	id.Region = region
+	if strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" { // a property may be anything
+		id.Region = region
+	}
 	return id
 }
 
@@ -599,6 +601,10 @@ func (m *mirror) addPair(cell store.CellID, t *kind.Table, row kind.Row) {
 func (m *mirror) write(ctx context.Context, dir string) error {
 	head := m.snap.Manifest
 	now := time.Now().UTC()
+	accounts := slices.Clone(head.Accounts)
+	if slices.ContainsFunc(slices.Collect(maps.Keys(m.only)), func(id store.CellID) bool { return id.Account == noAccount }) {
+		accounts = append(accounts, store.Account{Provider: "aws", ID: noAccount, Name: "nodes of no account"})
+	}
 	sides := []struct {
 		name string
 		head store.Manifest
@@ -606,7 +612,7 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 		w    *store.Writer
 	}{
 		{name: "snapshot", head: head, to: &m.out.Snapshot},
-		{name: "graph", head: store.Manifest{Program: "Neo4j, " + m.graph.uri, Started: now, Syncs: head.Syncs, Accounts: slices.Clone(head.Accounts)}, to: &m.out.Graph},
+		{name: "graph", head: store.Manifest{Program: "Neo4j, " + m.graph.uri, Started: now, Syncs: head.Syncs, Accounts: accounts}, to: &m.out.Graph},
 	}
 	for i := range sides {
 		w, err := store.Create(filepath.Join(dir, sides[i].name), sides[i].head)
@@ -635,44 +641,58 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 	}
 	slices.SortFunc(cells[len(known):], func(a, b store.Cell) int { return cmp.Compare(a.CellID.String(), b.CellID.String()) })
 	rest := [2][]store.Cell{}
-	for i := range cells {
-		c := &cells[i]
-		files := slices.ContainsFunc(c.Files, func(f store.File) bool { t := m.tables[f.Table]; return t != nil && m.wants(t.of) })
-		is := [2]bool{files, (files || m.only[c.CellID] != nil || m.pairs[c.CellID] != nil) && m.knows(c)}
-		outcome := [2]store.Outcome{c.Outcome, {State: store.Complete, Started: now, Finished: now}}
-		if !m.knows(c) {
-			outcome[1] = store.Outcome{State: store.Skipped, Message: "no node of the graph names this cell: it was not loaded, or all that it told is gone", Started: now, Finished: now}
-		}
-		sync := m.snapSync(c.Sync)
-		var tables []*kind.Table
-		if sync != nil {
-			for _, t := range sync.Tables { // the snapshot's version may lack some
-				if _, ok := m.snap.Table(t.Name); ok {
-					tables = append(tables, t)
+	var open []*mirrorCell
+	var waiting int64 // rows of those
+	flush := func() error {
+		err := m.fillCells(ctx, open)
+		for _, c := range open {
+			for s, w := range c.to {
+				if w != nil && err == nil {
+					err = w.Close(c.tables, c.outcome[s])
 				}
 			}
 		}
-		var to [2]*store.CellWriter
+		open, waiting = nil, 0
+		return err
+	}
+	for i := range cells {
+		c := &mirrorCell{Cell: &cells[i]}
+		sync := m.snapSync(c.Sync)
+		if sync == nil {
+			continue
+		}
+		for _, t := range sync.Tables { // the snapshot's version may lack some
+			if _, ok := m.snap.Table(t.Name); ok {
+				c.tables = append(c.tables, t)
+			}
+		}
+		knows := m.knows(c.Cell)
+		files := slices.ContainsFunc(c.Files, func(f store.File) bool { t := m.tables[f.Table]; return t != nil && m.wants(t.of) })
+		more := m.only[c.CellID] != nil || m.pairs[c.CellID] != nil
+		c.outcome = [2]store.Outcome{c.Outcome, {State: store.Complete, Started: now, Finished: now}}
+		if !knows {
+			c.outcome[1] = store.Outcome{State: store.Skipped, Message: notLoaded, Started: now, Finished: now}
+		}
+		has := [2]bool{files, (files || more) && knows}
 		for s := range sides {
 			switch {
-			case sync == nil:
-			case is[s]:
-				to[s] = sides[s].w.Cell(c.CellID)
+			case has[s]:
+				c.to[s] = sides[s].w.Cell(c.CellID)
 			case s == 1 || known[c.CellID]:
-				rest[s] = append(rest[s], store.Cell{CellID: c.CellID, Outcome: outcome[s]})
+				rest[s] = append(rest[s], store.Cell{CellID: c.CellID, Outcome: c.outcome[s]})
 			}
 		}
-		if err := m.cell(ctx, c, to[0], to[1]); err != nil {
-			return err
+		if has[0] || has[1] {
+			open = append(open, c)
 		}
-		for s, w := range to {
-			if w == nil {
-				continue
-			}
-			if err := w.Close(tables, outcome[s]); err != nil {
+		if waiting += c.Rows; waiting >= mirrorTogether {
+			if err := flush(); err != nil {
 				return err
 			}
 		}
+	}
+	if err := flush(); err != nil {
+		return err
 	}
 	var all []*kind.Table
 	for _, s := range m.out.Registry.Syncs {
@@ -691,87 +711,99 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 			return err
 		}
 		*s.to = opened
-		// Cells without rows need no place on the disk.
+		// Cells without rows, and tables, need no place on the disk.
 		opened.Manifest.Cells = append(opened.Manifest.Cells, rest[i]...)
+		for _, t := range all {
+			if _, ok := opened.Table(t.Name); !ok {
+				opened.Manifest.Tables = append(opened.Manifest.Tables, store.TableInfo{Name: t.Name, Sync: t.Sync, Columns: t.Columns})
+			}
+		}
 	}
 	m.out.Snapshot.ID, m.out.Snapshot.Path, m.out.Snapshot.Manifest.Finished = m.snap.ID, m.snap.Path, m.snap.Manifest.Finished
 	m.out.Graph.ID, m.out.Graph.Path = "graph", m.graph.uri
 	return nil
 }
 
-// cell writes one cell's rows; a side that is nil is not written.
-func (m *mirror) cell(ctx context.Context, c *store.Cell, old, live *store.CellWriter) error {
-	if old == nil && live == nil {
-		return nil
-	}
-	for _, f := range c.Files {
-		mt := m.tables[f.Table]
-		if mt == nil || !m.wants(mt.of) {
+// mirrorCell is a cell that is being written on both sides.
+type mirrorCell struct {
+	*store.Cell
+	tables  []*kind.Table
+	outcome [2]store.Outcome
+	to      [2]*store.CellWriter // the snapshot's and the graph's; nil where there is nothing to write
+}
+
+// Cells are filled together until they have mirrorTogether rows: a question to
+// the graph about a table then is about the rows of all of them, of which it is
+// asked mirrorRows at once.
+const (
+	mirrorTogether = 20_000
+	mirrorRows     = 1000
+)
+
+const notLoaded = "no node of the graph names this cell: it was not loaded, or all that it told is gone"
+
+// fillCells puts the rows of some cells into both sides.
+func (m *mirror) fillCells(ctx context.Context, cells []*mirrorCell) error {
+	for _, t := range m.plan.tables {
+		if !m.wants(t) {
 			continue
 		}
-		rows, missing, _ := m.snap.Read(mt.of, f)
-		view, adapt := seen(mt.of, missing)
+		mt := m.tables[t.Name]
 		var batch []*pair
 		flush := func() error {
-			defer func() { batch = batch[:0] }()
-			if live == nil {
-				return nil
-			}
-			if err := m.fill(ctx, mt, c, batch); err != nil {
-				return fmt.Errorf("compare table %s: %w", mt.of.Name, err)
+			if err := m.fill(ctx, mt, batch); err != nil {
+				return fmt.Errorf("compare table %s: %w", t.Name, err)
 			}
 			for _, p := range batch {
 				if p.live != nil {
-					live.Put(mt.table, p.live)
+					p.cell.to[1].Put(mt.table, p.live)
 				}
 			}
+			batch = batch[:0]
 			return nil
 		}
-		for row, err := range rows {
-			if err != nil {
-				return err
+		add := func(p *pair) error {
+			if batch = append(batch, p); len(batch) < mirrorRows {
+				return nil
 			}
-			p := mt.pair(view, adapt(row), c.Account)
-			old.Put(mt.table, p.old)
-			if batch = append(batch, p); len(batch) == mirrorRows {
-				if err := flush(); err != nil {
+			return flush()
+		}
+		for _, c := range cells {
+			for _, f := range c.Files {
+				if f.Table != t.Name {
+					continue
+				}
+				rows, missing, _ := m.snap.Read(t, f)
+				view, adapt := seen(t, missing)
+				for row, err := range rows {
+					if err != nil {
+						return err
+					}
+					p := mt.pair(view, adapt(row), c)
+					c.to[0].Put(mt.table, p.old)
+					if c.to[1] == nil {
+						continue
+					}
+					if err := add(p); err != nil {
+						return err
+					}
+				}
+			}
+			if c.to[1] == nil {
+				continue
+			}
+			for _, id := range m.only[c.CellID][t.Name] {
+				if err := add(&pair{id: id, cell: c}); err != nil {
 					return err
 				}
+			}
+			for _, row := range m.pairs[c.CellID][t.Name] {
+				c.to[1].Put(mt.table, row)
 			}
 		}
 		if err := flush(); err != nil {
 			return err
 		}
 	}
-	if live == nil {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.only[c.CellID])) {
-		mt := m.tables[name]
-		for ids := range slices.Chunk(m.only[c.CellID][name], mirrorRows) {
-			var batch []*pair
-			for _, id := range ids {
-				batch = append(batch, &pair{id: id})
-			}
-			if err := m.fill(ctx, mt, c, batch); err != nil {
-				return fmt.Errorf("compare table %s: %w", name, err)
-			}
-			for _, p := range batch {
-				if p.live != nil {
-					live.Put(mt.table, p.live)
-				}
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.pairs[c.CellID])) {
-		if mt := m.tables[name]; m.wants(mt.of) {
-			for _, row := range m.pairs[c.CellID][name] {
-				live.Put(mt.table, row)
-			}
-		}
-	}
 	return nil
 }
-
-// mirrorRows are how many rows are looked up in the graph at once.
-const mirrorRows = 1000

@@ -172,12 +172,12 @@ func TestDiffGraph(t *testing.T) {
 	add("changed ec2_instance %s instancetype: %s → x9.huge", one[0], column(t, dir, "ec2_instance", one[0], "instancetype"))
 	add("changed ec2_instance %s imageid: %s → <nil>", one[0], column(t, dir, "ec2_instance", one[0], "imageid"))
 
-	bucket := find(of + "(n:AWSS3Bucket) WITH n ORDER BY n.id LIMIT 1 SET n.anonymous_access = true, n.anonymous_actions = ['s3:B', 's3:A'] RETURN n.id")
+	bucket := find(of + "(n:AWSS3Bucket {anonymous_access: false}) WITH n ORDER BY n.id LIMIT 1 SET n.anonymous_access = true, n.anonymous_actions = ['s3:B', 's3:A'] RETURN n.id")
 	add("changed s3_bucket %s anonymous_access: %s → true", bucket[0], column(t, dir, "s3_bucket", bucket[0], "anonymous_access"))
 	add("changed s3_bucket %s anonymous_actions: %s → [s3:B s3:A]", bucket[0], column(t, dir, "s3_bucket", bucket[0], "anonymous_actions"))
 
 	// A list is a set, and a document its meaning: no change.
-	find("MATCH (n:AWSPolicyStatement) WHERE size(n.action) > 1 WITH n ORDER BY n.id LIMIT 1 SET n.action = reverse(n.action) RETURN n.id")
+	find("MATCH (n:AWSPolicyStatement) WHERE size(n.action) > 1 WITH n ORDER BY n.id LIMIT 1 SET n.action = [i IN range(size(n.action) - 1, 0, -1) | n.action[i]] RETURN n.id")
 
 	key := find(of + "(n:AWSAccountAccessKey) WITH n ORDER BY n.id LIMIT 1 WITH n, n.id AS id DETACH DELETE n RETURN id")
 	add("removed iam_access_key %s", key[0])
@@ -222,7 +222,7 @@ func TestDiffGraph(t *testing.T) {
 
 	// Loading the snapshot again mends what it tells.
 	must(t, []int{exitOK}, "load", dir, "--neo4j-uri", server.URI, "--selected-syncs", "s3,ec2:instance,iam,rds")
-	if left := reportOf(t, diffDiffers, dir, server.URI, "--table", "iam_access_key,rds_instance,ec2_volume,ec2_instance"); len(left.Changes) != 1 {
+	if left := reportOf(t, diffSame, dir, server.URI, "--table", "iam_access_key,rds_instance,ec2_volume,ec2_instance"); len(left.Changes) != 0 {
 		t.Errorf("left: %v", left.lines())
 	}
 }
@@ -274,6 +274,9 @@ func drift(r diffReport) []string {
 	var out []string
 	for _, line := range r.lines() {
 		words := strings.Fields(line)
+		if words[1] == "elbv2_ip_target" {
+			continue // to an address that no node has: there is no relationship
+		}
 		if words[0] != "changed" || len(words) < 6 || !strings.HasSuffix(words[3], ":") || words[4] != "+" && words[4] != "-" {
 			out = append(out, line)
 			continue
@@ -303,9 +306,20 @@ func TestDiffGraphOfCartography(t *testing.T) {
 	restore(t, driver, golden)
 	dir := filepath.Join(t.TempDir(), "snap")
 	must(t, []int{exitOK}, "collect", "--aws-sync-all-profiles", "--aws-regions", regions, "-o", dir)
+	// What fixtures/golden/exceptions.json gives the reasons of.
+	known := []string{
+		"ec2_network_acl PART_OF_SUBNET:", "ec2_private_ip vpc_id:", "organization_account joined_timestamp:",
+		"s3_bucket anonymous_access:", "s3_bucket anonymous_actions:",
+		"ec2_vpc region:", "ec2_vpc dhcp_options_id:", "ec2_vpc instance_tenancy:", "ec2_vpc is_default:", "ec2_vpc primary_cidr_block:", "ec2_vpc state:",
+	}
 	r := reportOf(t, diffDiffers, dir, server.URI)
 	for _, l := range r.lines() {
-		t.Log(l)
+		if w := strings.Fields(l); w[0] != "changed" || !slices.Contains(known, w[1]+" "+w[3]) {
+			t.Error(l)
+		}
+	}
+	if r.Summary.Total.Same < 3000 {
+		t.Errorf("%+v", r.Summary.Total)
 	}
 }
 
@@ -321,18 +335,18 @@ func TestDiffGraphIncomplete(t *testing.T) {
 	denied := deniedIn(t, "s3")
 	got := reportOf(t, diffNotComparable, denied, server.URI)
 	if len(got.Changes) == 0 || got.Changes[0].Change != "unknown" || got.Changes[0].Unknown.Side != "old" || !strings.Contains(got.Changes[0].Unknown.Text, "denied") {
-		t.Errorf("%+v", got)
+		t.Errorf("%+v: %v", got, got.lines())
 	}
 	got = reportOf(t, diffNotComparable, server.URI, denied)
 	if len(got.Changes) == 0 || got.Changes[0].Change != "unknown" || got.Changes[0].Unknown.Side != "new" {
-		t.Errorf("%+v", got)
+		t.Errorf("%+v: %v", got, got.lines())
 	}
 
 	// The graph was not told of it.
 	cypher(t, driver, "MATCH (n) DETACH DELETE n", nil)
 	got = reportOf(t, diffNotComparable, full, server.URI)
 	if len(got.Changes) == 0 || got.Changes[0].Change != "unknown" || got.Changes[0].Unknown.Side != "new" || !strings.Contains(got.Changes[0].Unknown.Text, "not loaded") {
-		t.Errorf("%+v", got)
+		t.Errorf("%+v: %v", got, got.lines())
 	}
 
 	// What the graph has of others is counted and no difference.
@@ -382,7 +396,7 @@ func TestDiffGraphErrors(t *testing.T) {
 		{[]string{dir, nowhere}, "no server answers at " + nowhere},
 		{[]string{nowhere, dir}, "no server answers at " + nowhere},
 		{[]string{nowhere, nowhere}, "one of the two must be a snapshot"},
-		{[]string{dir, "bolt://"}, "no URI of a Neo4j server"},
+		{[]string{dir, "bolt://"}, "no server answers at bolt://"},
 		{[]string{dir, server.URI, "--neo4j-database", "missing"}, "no database missing"},
 		{[]string{dir, server.URI, "--neo4j-password-env-var", "NONE"}, "needs --neo4j-user"},
 		{[]string{dir, server.URI, "--neo4j-user", "neo4j", "--neo4j-password-env-var", "SNAP_TEST_NO_SUCH"}, "has no variable"},
