@@ -171,6 +171,9 @@ func (m *merge) alone(i int, row kind.Row, k Kind) Change {
 		var sides [2]any
 		sides[i] = row[at]
 		if !col.Property() && len(col.uses) > 0 {
+			if m.own(col, row[at]) {
+				continue
+			}
 			ch.Relations = append(ch.Relations, relations(col, sides[0], sides[1])...)
 			continue
 		}
@@ -179,6 +182,14 @@ func (m *merge) alone(i int, row kind.Row, k Kind) Change {
 		ch.Properties = append(ch.Properties, p)
 	}
 	return ch
+}
+
+// own tells whether a value says no more than that a row belongs to the account
+// that it is in.
+func (m *merge) own(col column, v any) bool {
+	owner := m.view.decl.Owner
+	list, _ := v.([]string)
+	return owner != nil && len(col.uses) == 1 && col.uses[0].Type == owner.Type && col.uses[0].Other() == owner.Other() && slices.Equal(list, []string{m.part.account})
 }
 
 // compare is the entry for two rows of one key, and whether there is anything

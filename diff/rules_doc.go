@@ -38,7 +38,21 @@ be read says nothing.
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(`## Rules of your own
+	b.WriteString(`## What no rule can see
+
+Rules speak of what the snapshot has, which is what Cartography 0.143.0 has. In this version that leaves out:
+
+- IPv6 ranges, prefix lists and single security groups in the rules of a security group: Cartography reads IPv4 ranges
+  (and, in ` + "`ALLOWS_TRAFFIC_FROM`" + `, which groups are let in at all). A group opened to ` + "`::/0`" + ` alone is not seen; the rules
+  name that range so that they speak when it is collected.
+- The text of the policies of KMS keys and Lambda functions: only whether they let anybody in, and to do what. Function
+  URLs count where the policy allows anybody to call them.
+- With which accounts an image or a snapshot is shared, other than with everybody.
+- The metadata options (IMDSv1) and user data of launch templates: an instance's own options are seen when it runs.
+- Password policies, passwords of users, and permission boundaries.
+- Services that the README does not list, such as CloudTrail and GuardDuty.
+
+## Rules of your own
 
 ` + "`snap diff --rules FILE OLD NEW`" + ` reads a JSON file. A rule of a name above takes that rule's place;
 with the severity "off" it takes the rule out.

@@ -56,7 +56,7 @@ const noAccount = "none"
 // as snapshots into a temporary directory. Of what the graph cannot tell, such
 // as a link to a node that it lacks, the snapshot's word stands on both sides.
 // Memory is bounded by the largest cell and by what only the graph has, besides
-// 8 bytes for each row of a label.
+// 16 bytes for each row and 8 for each link of the snapshot.
 func Mirror(ctx context.Context, g *Graph, snap *store.Snapshot, o MirrorOptions) (_ *Mirrored, err error) {
 	dir, err := os.MkdirTemp("", "snap-graph-") // only its owner can read it
 	if err != nil {
@@ -72,10 +72,13 @@ func Mirror(ctx context.Context, g *Graph, snap *store.Snapshot, o MirrorOptions
 		}
 		err = errors.Join(err, out.Close())
 	}()
-	m := &mirror{graph: g, snap: snap, plan: newPlan(o.Registry, &snap.Manifest), out: out, seed: maphash.MakeSeed(), only: map[store.CellID]map[string][]any{}, pairs: map[store.CellID]map[string][]kind.Row{}}
+	m := &mirror{graph: g, snap: snap, plan: newPlan(o.Registry, &snap.Manifest), out: out, only: map[store.CellID]map[string][]any{}, pairs: map[store.CellID]map[string][]kind.Row{}}
 	m.wants = func(t *kind.Table) bool { return len(o.Tables) == 0 || slices.Contains(o.Tables, t.Name) }
 	out.Registry = m.shapes(o.Registry)
 	if err := m.survey(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.read(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.search(ctx); err != nil {
@@ -94,7 +97,6 @@ type mirror struct {
 	plan  *plan
 	out   *Mirrored
 	wants func(*kind.Table) bool
-	seed  maphash.Seed
 
 	tables map[string]*mirrorTable // by name
 	named  map[string]bool         // cells that the graph names
@@ -103,6 +105,9 @@ type mirror struct {
 	owned  map[[2]string]bool      // account and label of nodes that name no cells
 	order  map[string]int          // when a load writes a cell
 	files  map[string]map[string]bool
+
+	has   hashes // what rows the snapshot has: table, cell and key, and table and key
+	links hashes // what relationships: type and ends
 
 	only  map[store.CellID]map[string][]any      // ids of nodes that only the graph has, by table
 	pairs map[store.CellID]map[string][]kind.Row // rows of relationships that only the graph has
@@ -125,11 +130,9 @@ type mirrorLink struct {
 	at     int // of match.keys the one whose values the column holds
 	column int // in mirrorTable.table
 	n      int // in mirrorTable.links
-	others int // how many other claims assert the same edge
 
-	first  bool  // of the claims of the edge
-	shared bool  // another table of the sync asserts the edge, too
-	group  []int // the table's links that assert the same edge, this one among them
+	first bool  // of the claims of the edge
+	group []int // the table's links that assert the same edge, this one among them
 }
 
 // shapes makes the tables of both sides.
@@ -168,12 +171,7 @@ func (m *mirror) shape(t *kind.Table) *mirrorTable {
 					l.at = i
 				}
 			}
-			all := m.plan.asserting(c.edge())
-			l.others = len(all) - 1
-			l.first = all[0].table == t
-			for _, other := range all {
-				l.shared = l.shared || other.table != t && other.table.Sync == t.Sync
-			}
+			l.first = m.plan.asserting(c.edge())[0].table == t
 			name := fmt.Sprintf("_link%d", len(mt.links))
 			mt.links = append(mt.links, l)
 			table.Columns = append(table.Columns, kind.Column{Name: name, Type: kind.Strings})
@@ -288,6 +286,81 @@ func (m *mirror) knows(c *store.Cell) bool {
 
 func (m *mirror) snapSync(name string) *kind.Sync { return m.out.Registry.Sync(name) }
 
+// hashes are a set of which 8 bytes of each element are kept.
+type hashes struct {
+	seed maphash.Seed
+	all  []uint64
+}
+
+func (h *hashes) add(values ...any) { h.all = append(h.all, maphash.String(h.seed, key(values...))) }
+
+func (h *hashes) sort() { slices.Sort(h.all) }
+
+// count is how often an element was added.
+func (h *hashes) count(values ...any) int {
+	want := maphash.String(h.seed, key(values...))
+	at, _ := slices.BinarySearch(h.all, want)
+	n := 0
+	for at+n < len(h.all) && h.all[at+n] == want {
+		n++
+	}
+	return n
+}
+
+// rowWords are a row's in hashes: of the table, and in its cell.
+func rowWords(table string, cell store.CellID, key []any) (of, in []any) {
+	return append([]any{table}, key...), append([]any{table, cell.String()}, key...)
+}
+
+// read goes through the snapshot, for what it says somewhere is not only in the
+// graph.
+func (m *mirror) read(ctx context.Context) error {
+	seed := maphash.MakeSeed()
+	m.has.seed, m.links.seed = seed, seed
+	for i := range m.plan.cells {
+		c := &m.plan.cells[i]
+		for _, f := range c.Files {
+			mt := m.tables[f.Table]
+			if mt == nil {
+				continue
+			}
+			rows, missing, _ := m.snap.Read(mt.of, f)
+			view, adapt := seen(mt.of, missing)
+			keys := mt.of.Keys()
+			for row, err := range rows {
+				if err == nil {
+					err = ctx.Err()
+				}
+				if err != nil {
+					return err
+				}
+				row = adapt(row)
+				of, in := rowWords(f.Table, c.CellID, row[:len(keys)])
+				m.has.add(of...)
+				m.has.add(in...)
+				unknown := view.UnknownColumns(row)
+				for _, l := range mt.links {
+					ends, _ := l.match.values(view, row, c.Account, unknown)
+					for _, values := range ends {
+						m.links.add(l.words(row[0], values[l.at])...)
+					}
+				}
+			}
+		}
+	}
+	m.has.sort()
+	m.links.sort()
+	return nil
+}
+
+// words are a relationship's in hashes.
+func (l mirrorLink) words(id, far any) []any {
+	if l.link.To != "" {
+		return []any{l.link.Type, id, far}
+	}
+	return []any{l.link.Type, far, id}
+}
+
 // search finds what only the graph has: it goes through all nodes of each
 // label, and all relationships of each kind whose rows are relationships.
 func (m *mirror) search(ctx context.Context) error {
@@ -304,71 +377,23 @@ func (m *mirror) search(ctx context.Context) error {
 		if !wanted || done[t.Label] {
 			continue
 		}
-		if t.Label != "" {
-			done[t.Label] = true
-		}
-		// A node may have the label besides that of another table, which then
-		// is the one to tell of it.
-		related := slices.Clone(family)
-		for _, other := range m.plan.tables {
-			if t.Label != "" && slices.Contains(other.Aliases, t.Label) {
-				related = append(related, other)
-			}
-		}
-		has, err := m.keys(ctx, related)
-		if err != nil {
-			return err
-		}
-		search := m.searchNodes
+		var err error
 		if t.Between != nil {
-			search = m.searchPairs
+			err = m.searchPairs(ctx, t)
+		} else {
+			done[t.Label] = true
+			err = m.searchNodes(ctx, family)
 		}
-		if err := search(ctx, family, has); err != nil {
+		if err != nil {
 			return fmt.Errorf("compare table %s: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
-// keys tells which keys the snapshot has in some tables. It keeps 8 bytes of
-// each.
-func (m *mirror) keys(ctx context.Context, family []*kind.Table) (has func(values ...any) bool, err error) {
-	var all []uint64
-	hash := func(values ...any) uint64 { return maphash.String(m.seed, key(values...)) }
-	for _, t := range family {
-		keys := t.Keys()
-		only := &kind.Table{Name: t.Name, Sync: t.Sync}
-		for _, k := range keys {
-			only.Columns = append(only.Columns, t.Columns[k])
-		}
-		for _, c := range m.plan.cells {
-			for _, f := range c.Files {
-				if f.Table != t.Name {
-					continue
-				}
-				rows, _, _ := m.snap.Read(only, f)
-				for row, err := range rows {
-					if err == nil {
-						err = ctx.Err()
-					}
-					if err != nil {
-						return nil, err
-					}
-					all = append(all, hash(row...))
-				}
-			}
-		}
-	}
-	slices.Sort(all)
-	return func(values ...any) bool {
-		_, ok := slices.BinarySearch(all, hash(values...))
-		return ok
-	}, nil
-}
-
-func (m *mirror) searchNodes(ctx context.Context, family []*kind.Table, has func(...any) bool) error {
+func (m *mirror) searchNodes(ctx context.Context, family []*kind.Table) error {
 	label := quote(family[0].Label)
-	elsewhere := ""
+	elsewhere := "" // a node of this label that another table's label describes better
 	for _, t := range m.plan.all {
 		if slices.Contains(t.Aliases, family[0].Label) {
 			elsewhere += " AND NOT n:" + quote(t.Label)
@@ -376,27 +401,29 @@ func (m *mirror) searchNodes(ctx context.Context, family []*kind.Table, has func
 	}
 	var ids []any // of nodes that name no cells
 	take := func(id any, labels, cells []string) {
-		found := false
+		inside := false
 		for _, cell := range cells {
-			for _, t := range m.of(family, labels, func(t *kind.Table) bool { return strings.HasSuffix(cell, "/"+t.Sync) }) {
-				if i, ok := m.order[cell]; ok && m.wants(t) {
-					m.add(m.plan.cells[i].CellID, t, id)
-				}
+			i, ok := m.order[cell]
+			if !ok {
+				continue
 			}
-			_, ok := m.order[cell]
-			found = found || ok
+			inside = true
+			m.addNamed(family, m.plan.cells[i].CellID, id, labels)
 		}
-		if !found {
+		if !inside && len(cells) > 0 {
 			m.out.OutsideNodes++
 		}
 	}
 	err := m.graph.stream(ctx, "MATCH (n:"+label+") WHERE true"+elsewhere+" RETURN n.id, labels(n), n._snap_cells", nil, func(r []any) {
 		switch id, ok := r[0].(string); {
-		case !ok || has(id):
-		case r[2] == nil:
-			ids = append(ids, id)
-		default:
+		case !ok: // it does not say which it is
+		case r[2] != nil:
 			take(id, texts(r[1]), texts(r[2]))
+		case !slices.ContainsFunc(family, func(t *kind.Table) bool {
+			of, _ := rowWords(t.Name, store.CellID{}, []any{id})
+			return m.has.count(of...) > 0
+		}):
+			ids = append(ids, id)
 		}
 	})
 	if err != nil {
@@ -427,6 +454,28 @@ func (m *mirror) searchNodes(ctx context.Context, family []*kind.Table, has func
 		}
 	}
 	return nil
+}
+
+// addNamed adds a node to a cell that it names, unless the snapshot has it
+// there. Which of the sync's tables it was the graph does not say: a stub, if
+// there is one, may be of any node.
+func (m *mirror) addNamed(family []*kind.Table, cell store.CellID, id any, labels []string) {
+	var tables []*kind.Table
+	for _, t := range family {
+		if t.Sync != cell.Sync {
+			continue
+		}
+		tables = append(tables, t)
+		if _, in := rowWords(t.Name, cell, []any{id}); m.has.count(in...) > 0 {
+			return
+		}
+	}
+	stub := slices.ContainsFunc(tables, func(t *kind.Table) bool { return t.Stub })
+	for _, t := range m.of(tables, labels, func(t *kind.Table) bool { return t.Stub == stub }) {
+		if m.wants(t) {
+			m.add(cell, t, id)
+		}
+	}
 }
 
 // of are the tables that describe a node of those labels, the fullest first; a
@@ -460,7 +509,9 @@ func (m *mirror) place(t *kind.Table, account, region string, arns ...string) st
 			region = parts[3]
 		}
 	}
-	id.Region = region
+	if strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" { // a property may be anything
+		id.Region = region
+	}
 	return id
 }
 
@@ -491,8 +542,7 @@ func pairColumns(t *kind.Table) []string {
 	return out
 }
 
-func (m *mirror) searchPairs(ctx context.Context, family []*kind.Table, has func(...any) bool) error {
-	t := family[0]
+func (m *mirror) searchPairs(ctx context.Context, t *kind.Table) error {
 	b, keys, mt := t.Between, t.Keys(), m.tables[t.Name]
 	cypher := "MATCH (n:" + quote(b.From.Label) + ")-[r:" + quote(b.Type) + "]->(o:" + quote(b.To.Label) + ") RETURN [" + strings.Join(pairColumns(t), ", ") + "], r._snap_cells, r._sub_resource_id, " + m.plan.ownersOf("n") + ", n.region"
 	return m.graph.stream(ctx, cypher, nil, func(r []any) {
@@ -516,21 +566,19 @@ func (m *mirror) searchPairs(ctx context.Context, family []*kind.Table, has func
 			}
 			named = append(named, row[k])
 		}
-		if has(named...) {
-			return
-		}
 		mt.setUnknown(row, unknown)
 		if r[1] != nil {
-			found := false
 			for _, cell := range texts(r[1]) {
-				if i, ok := m.order[cell]; ok && strings.HasSuffix(cell, "/"+t.Sync) {
-					m.addPair(m.plan.cells[i].CellID, t, row)
-					found = true
+				if i, ok := m.order[cell]; ok && m.plan.cells[i].Sync == t.Sync {
+					if _, in := rowWords(t.Name, m.plan.cells[i].CellID, named); m.has.count(in...) == 0 {
+						m.addPair(m.plan.cells[i].CellID, t, row)
+					}
 				}
 			}
-			if found || !slices.ContainsFunc(texts(r[1]), func(c string) bool { _, ok := m.order[c]; return ok }) {
-				return
-			}
+			return
+		}
+		if of, _ := rowWords(t.Name, store.CellID{}, named); m.has.count(of...) > 0 {
+			return
 		}
 		account := text(r[2])
 		if owners := texts(r[3]); account == "" && len(owners) > 0 {
@@ -553,6 +601,10 @@ func (m *mirror) addPair(cell store.CellID, t *kind.Table, row kind.Row) {
 func (m *mirror) write(ctx context.Context, dir string) error {
 	head := m.snap.Manifest
 	now := time.Now().UTC()
+	accounts := slices.Clone(head.Accounts)
+	if slices.ContainsFunc(slices.Collect(maps.Keys(m.only)), func(id store.CellID) bool { return id.Account == noAccount }) {
+		accounts = append(accounts, store.Account{Provider: "aws", ID: noAccount, Name: "nodes of no account"})
+	}
 	sides := []struct {
 		name string
 		head store.Manifest
@@ -560,7 +612,7 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 		w    *store.Writer
 	}{
 		{name: "snapshot", head: head, to: &m.out.Snapshot},
-		{name: "graph", head: store.Manifest{Program: "Neo4j, " + m.graph.uri, Started: now, Syncs: head.Syncs, Accounts: slices.Clone(head.Accounts)}, to: &m.out.Graph},
+		{name: "graph", head: store.Manifest{Program: "Neo4j, " + m.graph.uri, Started: now, Syncs: head.Syncs, Accounts: accounts}, to: &m.out.Graph},
 	}
 	for i := range sides {
 		w, err := store.Create(filepath.Join(dir, sides[i].name), sides[i].head)
@@ -589,44 +641,58 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 	}
 	slices.SortFunc(cells[len(known):], func(a, b store.Cell) int { return cmp.Compare(a.CellID.String(), b.CellID.String()) })
 	rest := [2][]store.Cell{}
-	for i := range cells {
-		c := &cells[i]
-		files := slices.ContainsFunc(c.Files, func(f store.File) bool { t := m.tables[f.Table]; return t != nil && m.wants(t.of) })
-		is := [2]bool{files, (files || m.only[c.CellID] != nil || m.pairs[c.CellID] != nil) && m.knows(c)}
-		outcome := [2]store.Outcome{c.Outcome, {State: store.Complete, Started: now, Finished: now}}
-		if !m.knows(c) {
-			outcome[1] = store.Outcome{State: store.Skipped, Message: "no node of the graph names this cell: it was not loaded, or all that it told is gone", Started: now, Finished: now}
-		}
-		sync := m.snapSync(c.Sync)
-		var tables []*kind.Table
-		if sync != nil {
-			for _, t := range sync.Tables { // the snapshot's version may lack some
-				if _, ok := m.snap.Table(t.Name); ok {
-					tables = append(tables, t)
+	var open []*mirrorCell
+	var waiting int64 // rows of those
+	flush := func() error {
+		err := m.fillCells(ctx, open)
+		for _, c := range open {
+			for s, w := range c.to {
+				if w != nil && err == nil {
+					err = w.Close(c.tables, c.outcome[s])
 				}
 			}
 		}
-		var to [2]*store.CellWriter
+		open, waiting = nil, 0
+		return err
+	}
+	for i := range cells {
+		c := &mirrorCell{Cell: &cells[i]}
+		sync := m.snapSync(c.Sync)
+		if sync == nil {
+			continue
+		}
+		for _, t := range sync.Tables { // the snapshot's version may lack some
+			if _, ok := m.snap.Table(t.Name); ok {
+				c.tables = append(c.tables, t)
+			}
+		}
+		knows := m.knows(c.Cell)
+		files := slices.ContainsFunc(c.Files, func(f store.File) bool { t := m.tables[f.Table]; return t != nil && m.wants(t.of) })
+		more := m.only[c.CellID] != nil || m.pairs[c.CellID] != nil
+		c.outcome = [2]store.Outcome{c.Outcome, {State: store.Complete, Started: now, Finished: now}}
+		if !knows {
+			c.outcome[1] = store.Outcome{State: store.Skipped, Message: notLoaded, Started: now, Finished: now}
+		}
+		has := [2]bool{files, (files || more) && knows}
 		for s := range sides {
 			switch {
-			case sync == nil:
-			case is[s]:
-				to[s] = sides[s].w.Cell(c.CellID)
+			case has[s]:
+				c.to[s] = sides[s].w.Cell(c.CellID)
 			case s == 1 || known[c.CellID]:
-				rest[s] = append(rest[s], store.Cell{CellID: c.CellID, Outcome: outcome[s]})
+				rest[s] = append(rest[s], store.Cell{CellID: c.CellID, Outcome: c.outcome[s]})
 			}
 		}
-		if err := m.cell(ctx, c, to[0], to[1]); err != nil {
-			return err
+		if has[0] || has[1] {
+			open = append(open, c)
 		}
-		for s, w := range to {
-			if w == nil {
-				continue
-			}
-			if err := w.Close(tables, outcome[s]); err != nil {
+		if waiting += c.Rows; waiting >= mirrorTogether {
+			if err := flush(); err != nil {
 				return err
 			}
 		}
+	}
+	if err := flush(); err != nil {
+		return err
 	}
 	var all []*kind.Table
 	for _, s := range m.out.Registry.Syncs {
@@ -645,87 +711,99 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 			return err
 		}
 		*s.to = opened
-		// Cells without rows need no place on the disk.
+		// Cells without rows, and tables, need no place on the disk.
 		opened.Manifest.Cells = append(opened.Manifest.Cells, rest[i]...)
+		for _, t := range all {
+			if _, ok := opened.Table(t.Name); !ok {
+				opened.Manifest.Tables = append(opened.Manifest.Tables, store.TableInfo{Name: t.Name, Sync: t.Sync, Columns: t.Columns})
+			}
+		}
 	}
 	m.out.Snapshot.ID, m.out.Snapshot.Path, m.out.Snapshot.Manifest.Finished = m.snap.ID, m.snap.Path, m.snap.Manifest.Finished
 	m.out.Graph.ID, m.out.Graph.Path = "graph", m.graph.uri
 	return nil
 }
 
-// cell writes one cell's rows; a side that is nil is not written.
-func (m *mirror) cell(ctx context.Context, c *store.Cell, old, live *store.CellWriter) error {
-	if old == nil && live == nil {
-		return nil
-	}
-	for _, f := range c.Files {
-		mt := m.tables[f.Table]
-		if mt == nil || !m.wants(mt.of) {
+// mirrorCell is a cell that is being written on both sides.
+type mirrorCell struct {
+	*store.Cell
+	tables  []*kind.Table
+	outcome [2]store.Outcome
+	to      [2]*store.CellWriter // the snapshot's and the graph's; nil where there is nothing to write
+}
+
+// Cells are filled together until they have mirrorTogether rows: a question to
+// the graph about a table then is about the rows of all of them, of which it is
+// asked mirrorRows at once.
+const (
+	mirrorTogether = 20_000
+	mirrorRows     = 1000
+)
+
+const notLoaded = "no node of the graph names this cell: it was not loaded, or all that it told is gone"
+
+// fillCells puts the rows of some cells into both sides.
+func (m *mirror) fillCells(ctx context.Context, cells []*mirrorCell) error {
+	for _, t := range m.plan.tables {
+		if !m.wants(t) {
 			continue
 		}
-		rows, missing, _ := m.snap.Read(mt.of, f)
-		view, adapt := seen(mt.of, missing)
+		mt := m.tables[t.Name]
 		var batch []*pair
 		flush := func() error {
-			defer func() { batch = batch[:0] }()
-			if live == nil {
-				return nil
-			}
-			if err := m.fill(ctx, mt, c, batch); err != nil {
-				return fmt.Errorf("compare table %s: %w", mt.of.Name, err)
+			if err := m.fill(ctx, mt, batch); err != nil {
+				return fmt.Errorf("compare table %s: %w", t.Name, err)
 			}
 			for _, p := range batch {
 				if p.live != nil {
-					live.Put(mt.table, p.live)
+					p.cell.to[1].Put(mt.table, p.live)
 				}
 			}
+			batch = batch[:0]
 			return nil
 		}
-		for row, err := range rows {
-			if err != nil {
-				return err
+		add := func(p *pair) error {
+			if batch = append(batch, p); len(batch) < mirrorRows {
+				return nil
 			}
-			p := mt.pair(view, adapt(row), c.Account)
-			old.Put(mt.table, p.old)
-			if batch = append(batch, p); len(batch) == mirrorRows {
-				if err := flush(); err != nil {
+			return flush()
+		}
+		for _, c := range cells {
+			for _, f := range c.Files {
+				if f.Table != t.Name {
+					continue
+				}
+				rows, missing, _ := m.snap.Read(t, f)
+				view, adapt := seen(t, missing)
+				for row, err := range rows {
+					if err != nil {
+						return err
+					}
+					p := mt.pair(view, adapt(row), c)
+					c.to[0].Put(mt.table, p.old)
+					if c.to[1] == nil {
+						continue
+					}
+					if err := add(p); err != nil {
+						return err
+					}
+				}
+			}
+			if c.to[1] == nil {
+				continue
+			}
+			for _, id := range m.only[c.CellID][t.Name] {
+				if err := add(&pair{id: id, cell: c}); err != nil {
 					return err
 				}
+			}
+			for _, row := range m.pairs[c.CellID][t.Name] {
+				c.to[1].Put(mt.table, row)
 			}
 		}
 		if err := flush(); err != nil {
 			return err
 		}
 	}
-	if live == nil {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.only[c.CellID])) {
-		mt := m.tables[name]
-		for ids := range slices.Chunk(m.only[c.CellID][name], mirrorRows) {
-			var batch []*pair
-			for _, id := range ids {
-				batch = append(batch, &pair{id: id})
-			}
-			if err := m.fill(ctx, mt, c, batch); err != nil {
-				return fmt.Errorf("compare table %s: %w", name, err)
-			}
-			for _, p := range batch {
-				if p.live != nil {
-					live.Put(mt.table, p.live)
-				}
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.pairs[c.CellID])) {
-		if mt := m.tables[name]; m.wants(mt.of) {
-			for _, row := range m.pairs[c.CellID][name] {
-				live.Put(mt.table, row)
-			}
-		}
-	}
 	return nil
 }
-
-// mirrorRows are how many rows are looked up in the graph at once.
-const mirrorRows = 1000

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"snap/store"
 	"snap/store/kind"
 )
 
 // pair is a row of both sides.
 type pair struct {
 	id   any
+	cell *mirrorCell
 	old  kind.Row  // the snapshot's; nil of a node that only the graph has
 	live kind.Row  // the graph's; nil where it has no such node
 	ends [][][]any // of each link the combinations of values that name its far nodes
@@ -21,8 +21,9 @@ type pair struct {
 }
 
 // pair makes the snapshot's side of a row.
-func (mt *mirrorTable) pair(view *kind.Table, row kind.Row, account string) *pair {
-	p := &pair{old: make(kind.Row, len(mt.table.Columns))}
+func (mt *mirrorTable) pair(view *kind.Table, row kind.Row, cell *mirrorCell) *pair {
+	account := cell.Account
+	p := &pair{cell: cell, old: make(kind.Row, len(mt.table.Columns))}
 	for i, c := range mt.table.Columns {
 		if n, ok := view.Column(c.Name); ok && c.Name != kind.Unknown {
 			p.old[i] = row[n]
@@ -61,8 +62,8 @@ func (mt *mirrorTable) setUnknown(row kind.Row, names []string) {
 	}
 }
 
-// fill reads the graph's side of some rows of a cell.
-func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch []*pair) error {
+// fill reads the graph's side of some rows.
+func (m *mirror) fill(ctx context.Context, mt *mirrorTable, batch []*pair) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -77,85 +78,30 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 		}
 	}
 	for _, l := range mt.links {
-		ends = append(ends, "["+strings.Replace(arrow(l.link), "(o)", "(o:"+quote(l.link.Other())+")", 1)+" WHERE o."+quote(l.match.keys[l.at])+" IS NOT NULL | [o."+quote(l.match.keys[l.at])+", r._snap_cells, "+m.plan.ownersOf("o")+", elementId(r)]]")
+		ends = append(ends, "["+strings.Replace(arrow(l.link), "(o)", "(o:"+quote(l.link.Other())+")", 1)+" WHERE o."+quote(l.match.keys[l.at])+" IS NOT NULL | [o."+quote(l.match.keys[l.at])+", r._snap_cells, elementId(r)]]")
 	}
-	ids := make([]any, len(batch))
-	at := map[any]*pair{}
-	for i, p := range batch {
-		ids[i], at[p.id] = p.id, p
+	var ids []any
+	at := map[any][]*pair{}
+	for _, p := range batch {
+		if at[p.id] == nil {
+			ids = append(ids, p.id)
+		}
+		at[p.id] = append(at[p.id], p)
 	}
 	rows, err := m.graph.read(ctx, "UNWIND $ids AS id MATCH (n:"+quote(mt.of.Label)+" {id: id}) RETURN n.id, ["+strings.Join(properties, ", ")+"] AS properties, n._snap_cells, ["+strings.Join(ends, ", ")+"] AS links", map[string]any{"ids": ids})
 	if err != nil {
 		return err
 	}
-	cell := c.CellID.String()
-	doubts := make([][]doubt, len(mt.links))
+	f := &filling{mirror: m, mt: mt, columns: columns, doubts: make([][]doubt, len(mt.links))}
 	for _, r := range rows {
-		p := at[r[0]]
-		if p == nil {
-			continue
+		for _, p := range at[r[0]] {
+			f.row(p, r[1].([]any), r[2], r[3].([]any))
 		}
-		named := texts(r[2])
-		old := p.old
-		if old == nil {
-			old = make(kind.Row, len(mt.table.Columns))
-			old[0] = p.id
-		}
-		live := slices.Clone(old)
-		unknown, _ := old[len(old)-1].([]string)
-		unknown = slices.Clone(unknown)
-		for i, v := range r[1].([]any) {
-			col := mt.of.Columns[columns[i]]
-			at, _ := mt.table.Column(col.Name)
-			if slices.Contains(unknown, col.Name) || p.old != nil && m.elsewhere(mt, c, col.Name, r[2] == nil, named) {
-				continue
-			}
-			value, ok := columnValue(col.Type, v)
-			if !ok {
-				unknown = append(unknown, col.Name)
-			}
-			live[at] = value
-		}
-		all := r[3].([]any)
-		covered := map[any]bool{} // relationships that some link of the snapshot's row names
-		for i, found := range all {
-			for _, f := range found.([]any) {
-				said, _ := old[mt.links[i].column].([]string)
-				f := f.([]any)
-				covered[f[3]] = covered[f[3]] || slices.Contains(said, text(f[0]))
-			}
-		}
-		for i, found := range all {
-			l := mt.links[i]
-			if slices.Contains(unknown, mt.table.Columns[l.column].Name) {
-				continue
-			}
-			said, _ := old[l.column].([]string)
-			has := map[string]bool{}
-			list := []string{}
-			for _, f := range found.([]any) {
-				f := f.([]any)
-				value, ok := f[0].(string)
-				if !ok {
-					continue
-				}
-				has[value] = true
-				more := l.group[0] == i && !covered[f[3]] && m.asserts(l, cell, f[1], texts(f[2]), c.Account, r[2] != nil)
-				if slices.Contains(said, value) || more {
-					list = union(list, value)
-				}
-			}
-			for _, value := range said {
-				if !has[value] {
-					doubts[i] = append(doubts[i], doubt{p, value})
-				}
-			}
-			live[l.column] = list
-		}
-		mt.setUnknown(live, unknown)
-		p.live = live
 	}
-	for i, list := range doubts {
+	if err := f.settleStrays(ctx); err != nil {
+		return err
+	}
+	for i, list := range f.doubts {
 		if err := m.settle(ctx, mt.links[i], list); err != nil {
 			return err
 		}
@@ -163,9 +109,130 @@ func (m *mirror) fill(ctx context.Context, mt *mirrorTable, c *store.Cell, batch
 	return nil
 }
 
+// filling is one batch of rows.
+type filling struct {
+	*mirror
+	mt      *mirrorTable
+	columns []int // of the properties, in mt.of
+	doubts  [][]doubt
+	strays  []stray
+}
+
+// doubt is a relationship that the graph lacks and the snapshot's row names.
+type doubt struct {
+	p     *pair
+	value string
+}
+
+// stray is a relationship that only the graph has and that names no cells.
+type stray struct {
+	doubt
+	link    mirrorLink
+	element any
+}
+
+// row makes the graph's side of a row of a node's properties, cells and
+// relationships.
+func (f *filling) row(p *pair, properties []any, cells any, links []any) {
+	mt := f.mt
+	named := texts(cells)
+	old := p.old
+	if old == nil {
+		old = make(kind.Row, len(mt.table.Columns))
+		old[0] = p.id
+	}
+	live := slices.Clone(old)
+	unknown, _ := old[len(old)-1].([]string)
+	unknown = slices.Clone(unknown)
+	for i, v := range properties {
+		col := mt.of.Columns[f.columns[i]]
+		at, _ := mt.table.Column(col.Name)
+		if slices.Contains(unknown, col.Name) || p.old != nil && f.elsewhere(mt, p, col.Name, cells == nil, named) {
+			continue
+		}
+		value, ok := columnValue(col.Type, v)
+		if !ok {
+			unknown = append(unknown, col.Name)
+		}
+		live[at] = value
+	}
+	covered := map[any]bool{} // relationships that some link of the snapshot's row names
+	for i, found := range links {
+		said, _ := old[mt.links[i].column].([]string)
+		for _, r := range found.([]any) {
+			r := r.([]any)
+			covered[r[2]] = covered[r[2]] || slices.Contains(said, text(r[0]))
+		}
+	}
+	for i, found := range links {
+		l := mt.links[i]
+		if slices.Contains(unknown, mt.table.Columns[l.column].Name) {
+			continue
+		}
+		said, _ := old[l.column].([]string)
+		has := map[string]bool{}
+		list := []string{}
+		for _, r := range found.([]any) {
+			r := r.([]any)
+			value, ok := r[0].(string)
+			if !ok {
+				continue
+			}
+			has[value] = true
+			switch {
+			case slices.Contains(said, value):
+				list = union(list, value)
+			case covered[r[2]] || l.group[0] != i || f.links.count(l.words(p.id, value)...) > 0: // another link or row says it
+			case r[1] != nil && slices.Contains(texts(r[1]), p.cell.CellID.String()) || r[1] == nil && l.owner:
+				list = union(list, value)
+			case r[1] == nil && l.first:
+				f.strays = append(f.strays, stray{doubt{p, value}, l, r[2]})
+			}
+		}
+		for _, value := range said {
+			if !has[value] {
+				f.doubts[i] = append(f.doubts[i], doubt{p, value})
+			}
+		}
+		live[l.column] = list
+	}
+	mt.setUnknown(live, unknown)
+	p.live = live
+}
+
+// settleStrays puts relationships that name no cells to the rows of the
+// account to which the far node belongs: the near one may be of several.
+func (f *filling) settleStrays(ctx context.Context) error {
+	for part := range slices.Chunk(f.strays, batchRows) {
+		ids := []any{}
+		for _, s := range part {
+			ids = append(ids, s.element)
+		}
+		rows, err := f.graph.read(ctx, "UNWIND $ids AS id MATCH (a)-[r]->(b) WHERE elementId(r) = id RETURN elementId(r), "+f.plan.ownersOf("a")+" AS from, "+f.plan.ownersOf("b")+" AS to", map[string]any{"ids": ids})
+		if err != nil {
+			return err
+		}
+		owners := map[any][2][]string{}
+		for _, r := range rows {
+			owners[r[0]] = [2][]string{texts(r[1]), texts(r[2])}
+		}
+		for _, s := range part {
+			far := owners[s.element][0]
+			if s.link.link.To != "" {
+				far = owners[s.element][1]
+			}
+			if len(far) == 0 || slices.Contains(far, s.p.cell.Account) {
+				list, _ := s.p.live[s.link.column].([]string)
+				s.p.live[s.link.column] = union(list, s.value)
+			}
+		}
+	}
+	return nil
+}
+
 // elsewhere tells whether a property of a node that the snapshot's row has was
 // written last by another row, so that the row does not tell what it should be.
-func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, column string, anonymous bool, cells []string) bool {
+func (m *mirror) elsewhere(mt *mirrorTable, p *pair, column string, anonymous bool, cells []string) bool {
 	others := mt.full[column]
 	if others == nil {
 		others = mt.contested[column]
@@ -173,7 +240,10 @@ func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, column string, anonym
 	if others != nil && anonymous {
 		return true
 	}
-	own := m.order[c.CellID.String()]
+	if of, _ := rowWords(mt.of.Name, p.cell.CellID, []any{p.id}); anonymous && m.has.count(of...) > 1 {
+		return true // several cells describe it
+	}
+	own := m.order[p.cell.CellID.String()]
 	return slices.ContainsFunc(cells, func(cell string) bool {
 		if slices.ContainsFunc(others, func(sync string) bool { return strings.HasSuffix(cell, "/"+sync) }) {
 			return true
@@ -181,27 +251,6 @@ func (m *mirror) elsewhere(mt *mirrorTable, c *store.Cell, column string, anonym
 		at, ok := m.order[cell]
 		return ok && at > own && m.files[cell][mt.of.Name]
 	})
-}
-
-// asserts tells whether a relationship of which the snapshot's row says nothing
-// is to be told with that row.
-func (m *mirror) asserts(l mirrorLink, cell string, cells any, owners []string, account string, loaded bool) bool {
-	if cells != nil {
-		return slices.Contains(texts(cells), cell) && !l.shared
-	}
-	if l.owner { // the account's own, of which each node has one for each account
-		return true
-	}
-	if l.table.Unowned && len(owners) > 0 && !slices.Contains(owners, account) {
-		return false // a node of several accounts: it belongs to another one's row
-	}
-	return l.others == 0 || l.first && loaded
-}
-
-// doubt is a relationship that the graph lacks and the snapshot's row names.
-type doubt struct {
-	p     *pair
-	value string
 }
 
 // settle lets stand the relationships to nodes that the graph lacks: that a

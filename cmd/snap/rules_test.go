@@ -63,6 +63,24 @@ func attached(policy string) at {
 func bucket(more r) at   { return one1("s3_bucket", r{"id": "b", "name": "b"}, more) }
 func database(more r) at { return one1("rds_instance", r{"id": "db", "storage_encrypted": true}, more) }
 
+func acl(more r) at {
+	return one1("ec2_network_acl_inbound_rule", r{"id": "acl-1/inbound/1", "network_acl_id": "acl-1"}, more)
+}
+
+func endpoint(resource string) at {
+	return at{"ec2_vpc_endpoint": {{"id": "vpce-1", "policy_document": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"s3:GetObject","Resource":` + resource + `}]}`}}}
+}
+
+func inUnit(unit string) at {
+	units := []r{{"id": "ou-1"}, {"id": "ou-2"}}
+	for _, u := range units {
+		if u["id"] == unit {
+			u["_account_ids"] = []string{"999999999999"}
+		}
+	}
+	return at{"organization_account": {{"id": "999999999999"}}, "organization_unit": units}
+}
+
 func one1(table string, row, more r) at {
 	out := r{}
 	for _, from := range []r{row, more} {
@@ -124,6 +142,58 @@ var ruleCases = []struct {
 	{"route-to-internet", false, at{}, at{"ec2_route": {{"id": "r", "gateway_id": "igw-1", "destination_cidr_block": "198.51.100.0/24"}}}},
 	{"vpc-peering", true, at{"ec2_vpc_peering": {{"id": "x", "status_code": "pending-acceptance"}}}, at{"ec2_vpc_peering": {{"id": "x", "status_code": "active"}}}},
 	{"vpc-peering", false, at{"ec2_vpc_peering": {{"id": "x", "status_code": "active"}}}, at{"ec2_vpc_peering": {{"id": "x", "status_code": "deleted"}}}},
+
+	{"network-acl-open", true, acl(r{"ruleaction": "deny", "cidrblock": "0.0.0.0/0"}), acl(r{"ruleaction": "allow", "cidrblock": "0.0.0.0/0"})},
+	{"network-acl-open", true, at{}, acl(r{"ruleaction": "allow", "ipv6cidrblock": "::/0"})},
+	{"network-acl-open", false, at{}, acl(r{"ruleaction": "allow", "cidrblock": "10.0.0.0/8"})},
+	{"network-acl-deny-removed", true, acl(r{"ruleaction": "deny", "rulenumber": 90}), at{}},
+	{"network-acl-deny-removed", false, acl(r{"ruleaction": "deny", "rulenumber": 32767}), at{}},
+	{"network-acl-deny-removed", false, acl(r{"ruleaction": "allow", "rulenumber": 90}), at{}},
+	{"internet-gateway-attached", true, at{"ec2_internet_gateway": {{"id": "igw-1"}}}, at{"ec2_internet_gateway": {{"id": "igw-1", "_vpc_ids": []string{"vpc-1"}}}}},
+	{"internet-gateway-attached", false, at{"ec2_internet_gateway": {{"id": "igw-1", "_vpc_ids": []string{"vpc-1"}}}}, at{"ec2_internet_gateway": {{"id": "igw-1"}}}},
+	{"route-to-network", true, at{}, at{"ec2_route": {{"id": "r", "vpc_peering_connection_id": "pcx-1"}}}},
+	{"route-to-network", true, at{"ec2_route": {{"id": "r", "transit_gateway_id": "tgw-1", "state": "blackhole"}}}, at{"ec2_route": {{"id": "r", "transit_gateway_id": "tgw-1", "state": "active"}}}},
+	{"route-to-network", false, at{}, at{"ec2_route": {{"id": "r", "nat_gateway_id": "nat-1"}}}},
+	{"transit-gateway-attached", true, at{"ec2_transit_gateway_attachment": {{"id": "a", "state": "pendingAcceptance"}}}, at{"ec2_transit_gateway_attachment": {{"id": "a", "state": "available"}}}},
+	{"transit-gateway-attached", false, at{"ec2_transit_gateway_attachment": {{"id": "a", "state": "available"}}}, at{"ec2_transit_gateway_attachment": {{"id": "a", "state": "deleted"}}}},
+	{"transit-gateway-shared", true, at{"ec2_transit_gateway": {{"id": "t"}}}, at{"ec2_transit_gateway": {{"id": "t", "_shared_with": "999999999999"}}}},
+	{"transit-gateway-shared", false, at{"ec2_transit_gateway": {{"id": "t"}}}, at{"ec2_transit_gateway": {{"id": "t", "_shared_with": account}}}},
+	{"endpoint-policy-open", true, endpoint(`"arn:aws:s3:::b/*"`), endpoint(`"*"`)},
+	{"endpoint-policy-open", false, endpoint(`"*"`), endpoint(`"arn:aws:s3:::b/*"`)},
+	{"endpoint-policy", true, endpoint(`"*"`), endpoint(`"arn:aws:s3:::b/*"`)},
+	{"endpoint-policy", false, endpoint(`"*"`), endpoint(`["*"]`)},
+	{"elastic-address-in-use", true, at{"ec2_elastic_ip_address": {{"id": "e"}}}, at{"ec2_elastic_ip_address": {{"id": "e", "association_id": "a"}}}},
+	{"elastic-address-in-use", false, at{"ec2_elastic_ip_address": {{"id": "e", "association_id": "a"}}}, at{"ec2_elastic_ip_address": {{"id": "e", "association_id": "b"}}}},
+	{"instance-ipv6-address", true, at{}, at{"ec2_ipv6_address": {{"id": "2001:db8::1"}}}},
+	{"instance-ipv6-address", false, at{"ec2_ipv6_address": {{"id": "2001:db8::1"}}}, at{}},
+	{"subnet-ipv6-addresses", true, at{"ec2_subnet": {{"id": "s", "assignipv6addressoncreation": false}}}, at{"ec2_subnet": {{"id": "s", "assignipv6addressoncreation": true}}}},
+	{"subnet-ipv6-addresses", false, at{}, at{"ec2_subnet": {{"id": "s", "assignipv6addressoncreation": true}}}},
+	{"interface-forwards", true, at{"ec2_network_interface": {{"id": "e", "source_dest_check": true}}}, at{"ec2_network_interface": {{"id": "e", "source_dest_check": false}}}},
+	{"interface-forwards", false, at{"ec2_network_interface": {{"id": "e", "source_dest_check": false}}}, at{"ec2_network_interface": {{"id": "e", "source_dest_check": true}}}},
+	{"instance-metadata-hops", true, at{"ec2_instance": {{"id": "i", "metadatahttpputresponsehoplimit": 1}}}, at{"ec2_instance": {{"id": "i", "metadatahttpputresponsehoplimit": 2}}}},
+	{"instance-metadata-hops", false, at{"ec2_instance": {{"id": "i", "metadatahttpputresponsehoplimit": 3}}}, at{"ec2_instance": {{"id": "i", "metadatahttpputresponsehoplimit": 2}}}},
+	{"launch-configuration-public", true, at{}, at{"autoscaling_launch_configuration": {{"id": "l", "associate_public_ip_address": true}}}},
+	{"launch-configuration-public", false, at{}, at{"autoscaling_launch_configuration": {{"id": "l"}}}},
+	{"launch-template-default", true, at{"ec2_launch_template": {{"id": "l", "default_version_number": 1}}}, at{"ec2_launch_template": {{"id": "l", "default_version_number": 2}}}},
+	{"launch-template-default", false, at{"ec2_launch_template": {{"id": "l", "latest_version_number": 1}}}, at{"ec2_launch_template": {{"id": "l", "latest_version_number": 2}}}},
+	{"listener-client-certificates-off", true, at{"elbv2_listener": {{"id": "l", "mutual_authentication_mode": "verify"}}}, at{"elbv2_listener": {{"id": "l", "mutual_authentication_mode": "off"}}}},
+	{"listener-client-certificates-off", false, at{"elbv2_listener": {{"id": "l", "mutual_authentication_mode": "off"}}}, at{"elbv2_listener": {{"id": "l", "mutual_authentication_mode": "verify"}}}},
+	{"organization-account-left", true, at{"organization_account": {{"id": "999999999999"}}}, at{}},
+	{"organization-account-left", false, at{}, at{"organization_account": {{"id": "999999999999"}}}},
+	{"organization-account-moved", true, inUnit("ou-1"), inUnit("ou-2")},
+	{"organization-account-moved", false, at{}, inUnit("ou-2")},
+	{"key-pair-new", true, at{}, at{"ec2_key_pair": {{"id": "k"}}}},
+	{"key-pair-new", false, at{"ec2_key_pair": {{"id": "k"}}}, at{}},
+	{"database-iam-authentication-off", true, database(r{"iam_database_authentication_enabled": true}), database(r{"iam_database_authentication_enabled": false})},
+	{"database-iam-authentication-off", false, at{}, database(r{"iam_database_authentication_enabled": false})},
+	{"volume-snapshot-unencrypted", true, at{}, at{"ec2_snapshot": {{"id": "s", "encrypted": false}}}},
+	{"volume-snapshot-unencrypted", false, at{}, at{"ec2_snapshot": {{"id": "s", "encrypted": true}}}},
+	{"anonymous-actions", true, bucket(r{"anonymous_access": true, "anonymous_actions": []string{"s3:GetObject"}}), bucket(r{"anonymous_access": true, "anonymous_actions": []string{"s3:GetObject", "s3:PutObject"}})},
+	{"anonymous-actions", false, bucket(r{"anonymous_access": true, "anonymous_actions": []string{"s3:GetObject", "s3:PutObject"}}), bucket(r{"anonymous_access": true, "anonymous_actions": []string{"s3:GetObject"}})},
+	{"function-key-gone", true, at{"lambda_function": {{"id": "f", "kmskeyarn": "k"}}}, at{"lambda_function": {{"id": "f"}}}},
+	{"function-key-gone", false, at{}, at{"lambda_function": {{"id": "f"}}}},
+	{"function-layer-other-account", true, at{}, at{"lambda_layer": {{"id": "l", "arn": "arn:aws:lambda:us-east-1:999999999999:layer:x:1"}}}},
+	{"function-layer-other-account", false, at{}, at{"lambda_layer": {{"id": "l", "arn": "arn:aws:lambda:us-east-1:111111111111:layer:x:1"}}}},
 
 	{"role-trusts-anyone", true, trusting(), trusting("*")},
 	{"role-trusts-anyone", false, trusting("*"), trusting("*", "lambda.amazonaws.com")},
