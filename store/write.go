@@ -389,13 +389,35 @@ func (c *CellWriter) put(t *kind.Table, r kind.Row) error {
 		return nil
 	}
 	if !part.own[i] {
-		part.rows[i], part.own[i] = slices.Clone(part.rows[i]), true
+		part.rows[i], part.own[i] = part.schema.own(part.rows[i]), true
 	}
 	part.schema.merge(part.rows[i], r)
 	return nil
 }
 
-// merge merges from into to, a row of the same key, as kind.Sink says.
+// own is a copy of a row that merge may change.
+func (s *schema) own(r kind.Row) kind.Row {
+	r = slices.Clone(r)
+	for _, i := range s.sets {
+		r[i] = full(r[i])
+	}
+	return r
+}
+
+// full is a caller's list without room behind it: appending to it makes a copy
+// the first time, and not each time, which would take the square of the time.
+func full(v any) any {
+	switch list := v.(type) {
+	case []string:
+		return slices.Clip(list)
+	case []int64:
+		return slices.Clip(list)
+	}
+	return v
+}
+
+// merge merges from into to, a row of the same key and a copy of own, as
+// kind.Sink says.
 func (s *schema) merge(to, from kind.Row) {
 	for i, c := range s.columns {
 		if from[i] == nil {
@@ -403,14 +425,17 @@ func (s *schema) merge(to, from kind.Row) {
 		}
 		if !c.Property() {
 			switch old := to[i].(type) {
+			case nil:
+				to[i] = full(from[i])
+				continue
 			case []string:
 				if list, ok := from[i].([]string); ok {
-					to[i] = slices.Concat(old, list)
+					to[i] = append(old, list...)
 					continue
 				}
 			case []int64:
 				if list, ok := from[i].([]int64); ok {
-					to[i] = slices.Concat(old, list)
+					to[i] = append(old, list...)
 					continue
 				}
 			}
