@@ -37,7 +37,7 @@ func TestMergeMany(t *testing.T) {
 	}
 	merge(1000)
 	few, many := merge(10_000), merge(200_000)
-	if many > 100*few+time.Second { // 400 times if each merge copied the list
+	if many > 100*few+10*time.Second { // minutes, if each merge copied the list
 		t.Errorf("10,000 rows took %s, 200,000 %s", few, many)
 	}
 }
