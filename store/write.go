@@ -409,7 +409,20 @@ func (c *CellWriter) put(t *kind.Table, r kind.Row) error {
 	return nil
 }
 
-// merge merges from into to, a row of the same key, as kind.Sink says.
+// full is a caller's list without room behind it: appending to it makes a copy
+// the first time, and not each time, which would take the square of the time.
+func full(v any) any {
+	switch list := v.(type) {
+	case []string:
+		return slices.Clip(list)
+	case []int64:
+		return slices.Clip(list)
+	}
+	return v
+}
+
+// merge merges from into to, a row of the same key whose lists are nobody
+// else's, as kind.Sink says.
 func (s *schema) merge(to, from kind.Row) {
 	for i, c := range s.columns {
 		if from[i] == nil {
@@ -417,14 +430,17 @@ func (s *schema) merge(to, from kind.Row) {
 		}
 		if !c.Property() {
 			switch old := to[i].(type) {
+			case nil:
+				to[i] = full(from[i])
+				continue
 			case []string:
 				if list, ok := from[i].([]string); ok {
-					to[i] = slices.Concat(old, list)
+					to[i] = append(old, list...)
 					continue
 				}
 			case []int64:
 				if list, ok := from[i].([]int64); ok {
-					to[i] = slices.Concat(old, list)
+					to[i] = append(old, list...)
 					continue
 				}
 			}

@@ -18,7 +18,7 @@ func writeMarkdown(w io.Writer, r *kind.Registry) error {
 	d.line("")
 	d.line("What snap collects, and what it becomes in the graph. `make docs` makes this text from the declarations in `collect/aws`; `snap schema TABLE` tells the same of one table.")
 	d.line("")
-	d.line("The labels, properties and relationships are Cartography's. A table's columns are its node's properties; a column whose name begins with `_` serves relationships only, and is named there. Every type but that of a **key** or a *required* column may be null. `timestamp` is a zoned date-time in UTC, `strings` and `ints` are lists. A time *as text* is written `2024-01-02 03:04:05+00:00`, as Cartography does, with six decimals where there is a fraction. Besides these, each node has `firstseen`, `lastupdated` and `_snap_cells`, each relationship too.")
+	d.line("The labels, properties and relationships are Cartography's. A table's columns are its node's properties; a column whose name begins with `_` serves relationships only, and is named there. Every type but that of a **key** or a *required* column may be null. `timestamp` is a zoned date-time in UTC, `strings` and `ints` are lists. A time *as text* is written `2024-01-02 03:04:05+00:00`, as Cartography does, with six decimals where there is a fraction. Besides these, each node has `firstseen`, `lastupdated` and `_snap_cells`, each relationship too; and analyses after a load add what follows from several tables, such as `exposed_internet`.")
 	d.line("")
 	d.line("- *indexed*: the graph has an index of it")
 	d.line("- *volatile*: changes on its own, so `snap diff` does not call it drift")

@@ -139,6 +139,7 @@ func ec2RouteTarget(r types.Route) *string {
 }
 
 // ec2AssociationTarget is what an association names; the main one names nothing.
+// Cartography takes that of a pool of public addresses for a main one too.
 func ec2AssociationTarget(a types.RouteTableAssociation) string {
 	for _, id := range [...]*string{a.SubnetId, a.GatewayId, a.PublicIpv4Pool} {
 		if aws.ToString(id) != "" {

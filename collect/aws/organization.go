@@ -36,7 +36,7 @@ var organizationTable = kind.Of[organization](kind.Table{
 // organizationRoot is the top of an organization's hierarchy. Its id, like an
 // organizational unit's, is made unique by the organization's.
 type organizationRoot struct {
-	ID       string   `snap:"id,key" doc:"organization and root, in one"`
+	ID       string   `snap:"id,key" doc:"organization and root, joined by '/'"`
 	RootID   *string  `snap:"root_id,index" from:"Id" doc:"the root, 'r-…'"`
 	ARN      *string  `snap:"arn,index" from:"Arn"`
 	Name     *string  `snap:"name" from:"Name" doc:"its name, 'Root' unless renamed"`
@@ -61,7 +61,7 @@ var organizationRoots = kind.Of[organizationRoot](kind.Table{
 
 // organizationalUnit groups accounts and further units.
 type organizationalUnit struct {
-	ID           string   `snap:"id,key" doc:"organization and unit, in one"`
+	ID           string   `snap:"id,key" doc:"organization and unit, joined by '/'"`
 	UnitID       *string  `snap:"ou_id,index" from:"Id" doc:"the unit, 'ou-…'"`
 	ARN          *string  `snap:"arn,index" from:"Arn"`
 	Name         *string  `snap:"name" from:"Name" doc:"its name, unique among its siblings"`

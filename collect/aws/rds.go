@@ -169,7 +169,7 @@ type rdsSnapshot struct {
 	StorageType                *string `snap:"storage_type" from:"StorageType" doc:"its kind of disk: 'gp3', 'io1', …"`
 	StorageThroughput          *int64  `snap:"storage_throughput" from:"StorageThroughput" doc:"the disk's throughput in MB a second"`
 	IOPS                       *int64  `snap:"iops" from:"Iops" doc:"how many operations a second the disk was made for"`
-	ProcessorFeatures          *string `snap:"processor_features" doc:"processor cores and threads that were asked for, as JSON"`
+	ProcessorFeatures          *string `snap:"processor_features" doc:"processor cores and threads that were asked for, as Python writes a list of them"`
 	Timezone                   *string `snap:"timezone" from:"Timezone" doc:"the time zone of the instance, where it has one"`
 	InstanceCreateTime         *string `snap:"instance_create_time" from:"InstanceCreateTime" as:"text" doc:"when the instance was made, as text"`
 	OriginalSnapshotCreateTime *string `snap:"original_snapshot_create_time" from:"OriginalSnapshotCreateTime" as:"text" doc:"when the first snapshot was made that this is a copy of, as text"`
