@@ -51,7 +51,7 @@ test-kill:
 
 test-duckdb:
 	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && python3 -m venv "$$venv" && "$$venv/bin/pip" install --quiet duckdb==$(DUCKDB) && \
-	SNAP_TEST_PYTHON="$$venv/bin/python" $(GO) test -tags duckdb ./store -count=1 -run '^TestDuckDB$$' -v
+	SNAP_TEST_PYTHON="$$venv/bin/python" $(GO) test -tags duckdb ./store ./cmd/snap -count=1 -run '^TestDuckDB$$' -v
 
 bench-store:
 	$(GO) test -tags bench ./store -count=1 -timeout 60m -run '^TestBench' -v

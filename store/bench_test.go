@@ -128,7 +128,7 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				got := 0
-				ok(b, s.decode(out.Bytes(), east, File{Path: "x", Table: table.Name, Rows: int64(n)}, func(kind.Row) bool { got++; return true }))
+				ok(b, s.decode(whole(out.Bytes()), east, File{Path: "x", Table: table.Name, Rows: int64(n)}, func(kind.Row) bool { got++; return true }))
 				if got != n {
 					b.Fatal(got)
 				}

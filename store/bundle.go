@@ -92,24 +92,24 @@ func (s *Snapshot) writeBundle(ctx context.Context, out io.Writer, o BundleOptio
 		out, closed = sealed, sealed.Close
 	}
 	zeros := make([]byte, tarEnd)
-	put := func(name string, content []byte) error {
-		size := int64(len(content))
-		h, err := entryHeader(name, size)
-		if err != nil {
-			return err
+	put := func(name string, from content) error {
+		h, err := entryHeader(name, from.Size())
+		if err == nil {
+			_, err = out.Write(h)
 		}
-		for _, b := range [][]byte{h, content, zeros[:padding(size)]} {
-			if _, err := out.Write(b); err != nil {
-				return err
-			}
+		if err == nil {
+			err = copyContent(out, from)
 		}
-		return nil
+		if err == nil {
+			_, err = out.Write(zeros[:padding(from.Size())])
+		}
+		return err
 	}
-	if err := put(manifestFile, manifest); err != nil {
+	if err := put(manifestFile, whole(manifest)); err != nil {
 		return err
 	}
 	if signature != nil {
-		if err := put(signatureFile, signature); err != nil {
+		if err := put(signatureFile, whole(signature)); err != nil {
 			return err
 		}
 	}
@@ -117,11 +117,11 @@ func (s *Snapshot) writeBundle(ctx context.Context, out io.Writer, o BundleOptio
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b, err := loadFile(s.from, f)
+		b, err := loadFile(s.from, f, s.whole, 0)
 		if err != nil {
 			return err
 		}
-		if err := put(f.Path, b); err != nil {
+		if err := errors.Join(put(f.Path, b), b.Close()); err != nil {
 			return err
 		}
 	}
@@ -756,12 +756,12 @@ func (s *Snapshot) copyTo(ctx context.Context, dir string) (err error) {
 		}
 		return d.Mkdir(dir)
 	}
-	put := func(name string, content []byte) error {
+	put := func(name string, from content) error {
 		f, err := d.Create(name)
 		if err != nil {
 			return err
 		}
-		if _, err = f.Write(content); err == nil {
+		if err = copyContent(f, from); err == nil {
 			err = f.Sync()
 		}
 		return errors.Join(err, f.Close())
@@ -770,23 +770,23 @@ func (s *Snapshot) copyTo(ctx context.Context, dir string) (err error) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b, err := loadFile(s.from, f)
-		if err == nil {
-			err = mkdirs(path.Dir(f.Path))
+		b, err := loadFile(s.from, f, s.whole, 0)
+		if err != nil {
+			return err
 		}
-		if err == nil {
+		if err = mkdirs(path.Dir(f.Path)); err == nil {
 			err = put(f.Path, b)
 		}
-		if err != nil {
+		if err = errors.Join(err, b.Close()); err != nil {
 			return err
 		}
 	}
 	manifest, signature, err := s.top(nil)
 	if err == nil && signature != nil {
-		err = put(signatureFile, signature)
+		err = put(signatureFile, whole(signature))
 	}
 	if err == nil {
-		err = put(manifestFile, manifest)
+		err = put(manifestFile, whole(manifest))
 	}
 	for dir := range made {
 		if err == nil {

@@ -31,6 +31,7 @@ type testDisk struct {
 	mu    sync.Mutex
 	ops   []op
 	fault func(n int, o op) error // asked before each operation
+	pause time.Duration           // of each sync
 }
 
 func (d *testDisk) note(o op) error {
@@ -118,7 +119,11 @@ func (d *testDisk) Remove(name string) error {
 	return d.disk.Remove(name)
 }
 
-func (d *testDisk) SyncDir(name string) error { return d.note(op{do: "syncdir", name: name}) }
+func (d *testDisk) SyncDir(name string) error {
+	err := d.note(op{do: "syncdir", name: name})
+	time.Sleep(d.pause)
+	return err
+}
 
 func (d *testDisk) List(name string) ([]fs.DirEntry, error) {
 	if err := d.note(op{do: "list", name: name}); err != nil {
@@ -156,7 +161,11 @@ func (f *testFile) Write(b []byte) (int, error) {
 	return f.f.Write(b)
 }
 
-func (f *testFile) Sync() error { return f.d.note(op{do: "sync", name: f.name}) }
+func (f *testFile) Sync() error {
+	err := f.d.note(op{do: "sync", name: f.name})
+	time.Sleep(f.d.pause)
+	return err
+}
 
 func (f *testFile) Close() error {
 	return errors.Join(f.d.note(op{do: "close", name: f.name}), f.f.Close())

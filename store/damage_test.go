@@ -119,7 +119,7 @@ func TestMutated(t *testing.T) {
 			b[i] ^= 1 << random.IntN(8)
 		}
 		n := 0
-		err := s.decode(b, east, File{Path: "mutated", Table: thing.Name, Rows: int64(len(rows)), Size: int64(len(b))}, func(r kind.Row) bool {
+		err := s.decode(whole(b), east, File{Path: "mutated", Table: thing.Name, Rows: int64(len(rows)), Size: int64(len(b))}, func(r kind.Row) bool {
 			n++
 			for i, c := range s.columns {
 				if r[i] == nil && required(c) || r[i] != nil && !fits(c.Type, r[i]) {
@@ -622,7 +622,7 @@ func TestManyRows(t *testing.T) {
 	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
 	i := 0
 	f := File{Path: "many", Table: thing.Name, Rows: n}
-	ok(t, s.decode(out.Bytes(), east, f, func(r kind.Row) bool {
+	ok(t, s.decode(whole(out.Bytes()), east, f, func(r kind.Row) bool {
 		if !reflect.DeepEqual(r, rows[i]) {
 			t.Fatalf("row %d: got %v, want %v", i, r, rows[i])
 		}
@@ -636,7 +636,7 @@ func TestManyRows(t *testing.T) {
 	rows[readBatch-1], rows[readBatch] = rows[readBatch], rows[readBatch-1]
 	out.Reset()
 	ok(t, s.writeAll(&out, rows, metadata(east, thing.Name)))
-	blames(t, s.decode(out.Bytes(), east, f, func(kind.Row) bool { return true }), "many")
+	blames(t, s.decode(whole(out.Bytes()), east, f, func(kind.Row) bool { return true }), "many")
 }
 
 // TestManifestOnly: a directory opens by its manifest alone, however its other

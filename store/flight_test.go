@@ -1,12 +1,15 @@
 package store
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestFlight: each call is served by a run that began after it, and many calls
@@ -56,7 +59,7 @@ func TestTogether(t *testing.T) {
 		return CellID{Provider: "aws", Account: "111111111111", Region: fmt.Sprintf("region-%02d", i), Sync: "things"}
 	}
 	dir := filepath.Join(t.TempDir(), "snap")
-	d := &testDisk{}
+	d := &testDisk{pause: time.Millisecond}
 	w := must(create(dir, head(), on(d)))(t)
 	var all sync.WaitGroup
 	for i := range n {
@@ -70,13 +73,36 @@ func TestTogether(t *testing.T) {
 	}
 	all.Wait()
 	ok(t, w.Close())
-	flushes := 0
-	for _, o := range d.ops {
+	// Whenever the journal is written to, a power cut would leave the files of
+	// every cell that it names.
+	flushes, named := 0, map[File]bool{}
+	for i, o := range d.ops {
 		if o.do == "sync" && o.name == journalFile {
 			flushes++
 		}
+		if o.do != "write" || o.name != journalFile {
+			continue
+		}
+		for line := range bytes.Lines(o.data) {
+			var e entry
+			ok(t, json.Unmarshal(line, &e))
+			for _, f := range e.Cell.Files {
+				named[f] = true
+			}
+		}
+		left := after(tree{}, d.ops[:i])["names lost"]
+		for f := range named {
+			if kept := left[f.Path]; kept == nil || hexSHA256(kept.data) != f.SHA256 {
+				t.Fatalf("operation %d: the journal names %s before it is durable", i, f.Path)
+			}
+		}
 	}
-	t.Logf("%d cells, %d flushes of the journal", n, flushes)
+	if len(named) != n {
+		t.Errorf("the journal names %d files", len(named))
+	}
+	if flushes >= n {
+		t.Errorf("%d flushes of the journal for %d cells", flushes, n)
+	}
 	w = must(Resume(dir))(t)
 	defer w.Close()
 	for i := range n {

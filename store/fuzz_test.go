@@ -139,7 +139,7 @@ func FuzzParquet(f *testing.F) {
 		}
 		s := schemas[table.Name]
 		n := 0
-		err := s.decode(b, east, File{Path: "fuzzed", Table: table.Name, Rows: int64(rows), Size: int64(len(b))}, func(r kind.Row) bool {
+		err := s.decode(whole(b), east, File{Path: "fuzzed", Table: table.Name, Rows: int64(rows), Size: int64(len(b))}, func(r kind.Row) bool {
 			n++
 			for i, c := range s.columns {
 				if r[i] == nil && required(c) || r[i] != nil && !fits(c.Type, r[i]) {
@@ -149,6 +149,11 @@ func FuzzParquet(f *testing.F) {
 			return true
 		})
 		expected(t, err)
+		// Held in parts it is the same.
+		f, m := File{Path: "fuzzed", Table: table.Name, Rows: int64(rows), Size: int64(len(b))}, 0
+		if again := s.decode(inParts(b, f), east, f, func(kind.Row) bool { m++; return true }); m != n || (again == nil) != (err == nil) || err != nil && again.Error() != err.Error() {
+			t.Fatalf("whole: %d rows, %v; in parts: %d rows, %v", n, err, m, again)
+		}
 		if n > int(rows) || err == nil && n != int(rows) {
 			t.Fatalf("%d rows of %d, and %v", n, rows, err)
 		}

@@ -304,10 +304,10 @@ func init() {
 	}
 }
 
-// benchChild is a child that runs it.
+// benchChild is a child that runs it, with the collector as snap sets it.
 func benchChild(dir, what string, cells, rows int) *exec.Cmd {
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d %s", childBench, what, cells, rows, dir))
+	c.Env = append(os.Environ(), "GOGC=200", fmt.Sprintf("%s=%s %d %d %s", childBench, what, cells, rows, dir))
 	c.Stderr = os.Stderr
 	return c
 }

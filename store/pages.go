@@ -28,32 +28,34 @@ var unpacker = sync.OnceValues(func() (*zstd.Decoder, error) {
 // checkPages makes sure that a column's pages are what they say, before the
 // library, which allocates what they say, sees them: a few bytes could
 // otherwise unpack to all of memory.
-func checkPages(file []byte, c kind.Column, m *format.ColumnMetaData) error {
+func checkPages(file content, c kind.Column, m *format.ColumnMetaData) error {
 	if m.Codec != format.Zstd || m.DictionaryPageOffset != 0 {
 		return errors.New("it is not packed as this format is")
 	}
-	if m.DataPageOffset < 0 || m.TotalCompressedSize < 0 || m.DataPageOffset > int64(len(file)) || m.TotalCompressedSize > int64(len(file))-m.DataPageOffset {
+	if m.DataPageOffset < 0 || m.TotalCompressedSize < 0 || m.DataPageOffset > file.Size() || m.TotalCompressedSize > file.Size()-m.DataPageOffset {
 		return errors.New("it lies outside the file")
 	}
-	rest := file[m.DataPageOffset : m.DataPageOffset+m.TotalCompressedSize]
-	var protocol thrift.CompactProtocol
 	values := int64(0)
-	for len(rest) > 0 {
-		var h format.PageHeader
-		r := protocol.NewReaderFromBytes(rest)
-		if err := thrift.NewDecoder(r).Decode(&h); err != nil {
-			return fmt.Errorf("a page's header: %w", err)
+	at, end := m.DataPageOffset, m.DataPageOffset+m.TotalCompressedSize
+	for at < end {
+		h, size, err := pageHeader(file, at, end)
+		if err != nil {
+			return err
 		}
-		rest = rest[r.BytesRead():]
+		at += size
 		v2, err := dataPage(h)
 		if err != nil {
 			return err
 		}
-		if h.CompressedPageSize < 0 || int(h.CompressedPageSize) > len(rest) || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage {
+		// What cannot be packed is somewhat longer than it was.
+		if h.CompressedPageSize < 0 || int64(h.CompressedPageSize) > end-at || h.CompressedPageSize > 2*maxPage || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage {
 			return errors.New("a page's size is wrong")
 		}
-		page := rest[:h.CompressedPageSize]
-		rest = rest[h.CompressedPageSize:]
+		page, err := file.section(at, int64(h.CompressedPageSize))
+		if err != nil {
+			return err
+		}
+		at += int64(h.CompressedPageSize)
 		repetition, definition := int(v2.RepetitionLevelsByteLength), int(v2.DefinitionLevelsByteLength)
 		if repetition < 0 || definition < 0 || repetition > len(page) || definition > len(page)-repetition || repetition+definition > int(h.UncompressedPageSize) {
 			return errors.New("a page's levels lie outside it")
@@ -88,6 +90,25 @@ func checkPages(file []byte, c kind.Column, m *format.ColumnMetaData) error {
 		return errors.New("its pages have another count of values")
 	}
 	return nil
+}
+
+// pageHeader decodes the header of the page that begins at at; size is its own.
+func pageHeader(file content, at, end int64) (h format.PageHeader, size int64, err error) {
+	var protocol thrift.CompactProtocol
+	for n := min(end-at, 4<<10); ; n = min(end-at, 16*n) {
+		b, err := file.section(at, n)
+		if err != nil {
+			return h, 0, err
+		}
+		h = format.PageHeader{}
+		r := protocol.NewReaderFromBytes(b)
+		if err = thrift.NewDecoder(r).Decode(&h); err == nil {
+			return h, int64(r.BytesRead()), nil
+		}
+		if n == end-at { // it is not just that more is needed
+			return h, 0, fmt.Errorf("a page's header: %w", err)
+		}
+	}
 }
 
 // dataPage is the one kind of page that the format has.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -35,6 +34,7 @@ type Snapshot struct {
 	tables map[string]*schema
 	cells  map[CellID]int // in Manifest.Cells
 	files  map[string]CellID
+	whole  int64 // heldWhole, but in tests
 }
 
 // source is where a snapshot's files are: a directory or a bundle.
@@ -109,7 +109,7 @@ func openFrom(from source, path string, o OpenOptions) (_ *Snapshot, err error) 
 	from.lay(&m)
 	s := &Snapshot{
 		Manifest: m, ID: id, Path: path, from: from,
-		tables: map[string]*schema{}, cells: map[CellID]int{}, files: map[string]CellID{},
+		tables: map[string]*schema{}, cells: map[CellID]int{}, files: map[string]CellID{}, whole: heldWhole,
 	}
 	for _, t := range m.Tables {
 		if s.tables[t.Name], err = newSchema(t.Name, t.Columns); err != nil {
@@ -471,41 +471,16 @@ func (s *Snapshot) Read(t *kind.Table, f File) (rows iter.Seq2[kind.Row, error],
 // read gives the rows of a file to take, in the file's own columns, until it
 // returns false. A row is valid until take returns; its values may be kept.
 func (s *Snapshot) read(own *schema, id CellID, f File, take func(kind.Row) bool) error {
-	b, err := loadFile(s.from, f)
+	b, err := loadFile(s.from, f, s.whole, len(own.columns))
 	if err != nil {
 		return err
 	}
-	return own.decode(b, id, f, take)
-}
-
-// loadFile reads a file whole and verifies its size and checksum.
-func loadFile(d opener, f File) ([]byte, error) {
-	in, err := d.Open(f.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, damaged(f.Path, "is missing")
-	case errors.Is(err, errIrregular):
-		return nil, damaged(f.Path, "not a regular file")
-	case err != nil:
-		return nil, err
+	defer b.Close()
+	err = own.decode(b, id, f, take)
+	if p, ok := b.(*parts); ok && p.failed != nil {
+		return p.failed // not the decoder's opinion of it
 	}
-	defer in.Close()
-	if info, err := in.Stat(); err != nil {
-		return nil, err
-	} else if info.Size() != f.Size {
-		return nil, damaged(f.Path, "has %d bytes, not the %d of the manifest", info.Size(), f.Size)
-	}
-	b := make([]byte, f.Size)
-	if _, err := io.ReadFull(in, b); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-			return nil, damaged(f.Path, "is shorter than the manifest says")
-		}
-		return nil, err
-	}
-	if hexSHA256(b) != f.SHA256 {
-		return nil, damaged(f.Path, "its content is not what was written: its SHA-256 differs from the manifest's")
-	}
-	return b, nil
+	return err
 }
 
 // readBatch is how many rows are put together at once.
@@ -513,7 +488,7 @@ const readBatch = 1 << 10
 
 // decode parses a file whose checksum is right, and yet trusts nothing of it:
 // whoever made the snapshot made the checksum too.
-func (s *schema) decode(b []byte, id CellID, f File, take func(kind.Row) bool) (err error) {
+func (s *schema) decode(b content, id CellID, f File, take func(kind.Row) bool) (err error) {
 	taking := false
 	defer func() {
 		if r := recover(); r != nil {
@@ -525,10 +500,17 @@ func (s *schema) decode(b []byte, id CellID, f File, take func(kind.Row) bool) (
 	}()
 	// The library allocates what the footer's length says.
 	const magic = 4
-	if len(b) < 3*magic || int64(binary.LittleEndian.Uint32(b[len(b)-2*magic:])) > int64(len(b)-3*magic) {
+	if b.Size() < 3*magic {
 		return damaged(f.Path, "no Parquet file")
 	}
-	file, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	end, err := b.section(b.Size()-2*magic, magic)
+	if err != nil {
+		return err
+	}
+	if int64(binary.LittleEndian.Uint32(end)) > b.Size()-3*magic {
+		return damaged(f.Path, "no Parquet file")
+	}
+	file, err := parquet.OpenFile(b, b.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return damaged(f.Path, "no Parquet file: %v", err)
 	}

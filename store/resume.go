@@ -110,7 +110,7 @@ func (w *Writer) verify(c Cell) error {
 		return err
 	}
 	for _, f := range c.Files {
-		if _, err := loadFile(w.disk, f); err != nil {
+		if err := checkFile(w.disk, f); err != nil {
 			return err
 		}
 	}

@@ -132,7 +132,8 @@ type Verdict struct {
 
 // Apply decides for each run, which are in order, the oldest first. Whatever k
 // says, it keeps the newest run in which every account is complete, for each
-// account the newest in which that one is, and what cannot be opened.
+// account the newest in which that one is, and what cannot be opened. A run that
+// set out to read fewer syncs or regions does not stand for one that read more.
 func (k Keep) Apply(runs []Run) []Verdict {
 	verdicts := make([]Verdict, len(runs))
 	for i, r := range runs {
@@ -165,8 +166,8 @@ func (k Keep) Apply(runs []Run) []Verdict {
 			}
 		}
 	}
-	covered := map[string]bool{} // accounts of which a newer run is complete
-	whole := false
+	covered := map[string][]Manifest{} // of accounts, newer runs in which they are complete
+	var whole []Manifest               // newer runs in which all are
 	for i, r := range slices.Backward(runs) {
 		switch {
 		case errors.Is(r.Err, ErrUnfinished):
@@ -177,22 +178,52 @@ func (k Keep) Apply(runs []Run) []Verdict {
 			continue
 		}
 		complete, all := completeAccounts(r.Manifest)
+		standsFor := func(newer Manifest) bool { return readsAllOf(newer, r.Manifest) }
 		var first []string
+		more := ""
 		for _, a := range complete {
-			if !covered[a] {
-				covered[a] = true
+			if !slices.ContainsFunc(covered[a], standsFor) {
+				if len(covered[a]) > 0 {
+					more = moreThanNewer
+				}
+				covered[a] = append(covered[a], r.Manifest)
 				first = append(first, a)
 			}
 		}
 		switch {
-		case all && !whole:
-			whole = true
-			keep(i, "newest in which every account is complete")
+		case all && !slices.ContainsFunc(whole, standsFor):
+			if len(whole) > 0 {
+				more = moreThanNewer
+			}
+			whole = append(whole, r.Manifest)
+			keep(i, "newest in which every account is complete"+more)
 		case len(first) > 0:
-			keep(i, "newest in which "+strings.Join(first, ", ")+" is complete")
+			keep(i, "newest in which "+strings.Join(first, ", ")+" is complete"+more)
 		}
 	}
 	return verdicts
+}
+
+// moreThanNewer says why a run is kept although a newer one is complete.
+const moreThanNewer = ", with syncs or regions that newer ones did not read"
+
+// readsAllOf tells whether a run set out to read every sync and region that
+// another did. Regions that were not asked for by name are all there are.
+func readsAllOf(run, other Manifest) bool {
+	for _, s := range other.Syncs {
+		if !slices.Contains(run.Syncs, s) {
+			return false
+		}
+	}
+	if len(run.Regions) == 0 {
+		return true
+	}
+	for _, r := range other.Regions {
+		if !slices.Contains(run.Regions, r) {
+			return false
+		}
+	}
+	return len(other.Regions) > 0
 }
 
 // completeAccounts are the accounts all of whose cells are complete, or of a

@@ -140,3 +140,43 @@ func TestKeep(t *testing.T) {
 		t.Errorf("%q", v[0].Reasons)
 	}
 }
+
+// TestKeepNarrow: a run of fewer syncs or regions, however complete, does not
+// let go of one that read more.
+func TestKeepNarrow(t *testing.T) {
+	of := func(syncs, regions []string, state State, accounts ...string) Run {
+		m := Manifest{Syncs: syncs, Regions: regions}
+		for _, a := range accounts {
+			m.Accounts = append(m.Accounts, Account{Provider: "aws", ID: a})
+			m.Cells = append(m.Cells, Cell{CellID: CellID{Provider: "aws", Account: a, Sync: syncs[0]}, Outcome: Outcome{State: state}})
+		}
+		return Run{Manifest: m}
+	}
+	both, east, west := []string{"a", "b"}, []string{"us-east-1"}, []string{"eu-west-1", "us-east-1"}
+	for name, c := range map[string]struct {
+		runs []Run
+		kept []int
+	}{
+		"the same":                   {[]Run{of(both, nil, Complete, "1"), of(both, nil, Complete, "1")}, []int{1}},
+		"fewer syncs":                {[]Run{of(both, nil, Complete, "1"), of(both, nil, Complete, "1"), of(both[:1], nil, Complete, "1")}, []int{1, 2}},
+		"more syncs":                 {[]Run{of(both[:1], nil, Complete, "1"), of(both, nil, Complete, "1")}, []int{1}},
+		"one region of all":          {[]Run{of(both, nil, Complete, "1"), of(both, east, Complete, "1")}, []int{0, 1}},
+		"one region of two":          {[]Run{of(both, west, Complete, "1"), of(both, east, Complete, "1")}, []int{0, 1}},
+		"all regions":                {[]Run{of(both, east, Complete, "1"), of(both, nil, Complete, "1")}, []int{1}},
+		"two regions":                {[]Run{of(both, east, Complete, "1"), of(both, west, Complete, "1")}, []int{1}},
+		"fewer syncs, of one of two": {[]Run{of(both, nil, Complete, "1", "2"), of(both[:1], nil, Complete, "1")}, []int{0, 1}},
+		"one of two accounts":        {[]Run{of(both, nil, Complete, "1", "2"), of(both, nil, Complete, "1")}, []int{0, 1}},
+		"more, but not complete":     {[]Run{of(both[:1], nil, Complete, "1"), of(both, nil, Partial, "1")}, []int{0}},
+		"syncs by turns":             {[]Run{of(both[:1], nil, Complete, "1"), of(both[1:], nil, Complete, "1"), of(both[:1], nil, Complete, "1")}, []int{1, 2}},
+	} {
+		var kept []int
+		for i, v := range (Keep{}).Apply(c.runs) {
+			if len(v.Reasons) > 0 {
+				kept = append(kept, i)
+			}
+		}
+		if !slices.Equal(kept, c.kept) {
+			t.Errorf("%s: %v are kept, want %v", name, kept, c.kept)
+		}
+	}
+}
