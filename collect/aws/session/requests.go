@@ -57,6 +57,7 @@ type requests struct {
 	buckets  buckets
 	total    *gate
 	hosts    gates
+	big      *gate // for answers that are being read
 	silences silences
 
 	mu    sync.Mutex
@@ -79,7 +80,7 @@ func newRequests(s Settings) *requests {
 	})
 	return &requests{
 		settings: s, client: client, buckets: buckets{most: s.MaxRPS},
-		total: newGate(s.Concurrency), hosts: gates{each: min(perHost, s.Concurrency)}, usage: map[usageKey]*Usage{},
+		total: newGate(s.Concurrency), hosts: gates{each: min(perHost, s.Concurrency)}, big: newBigAnswers(), usage: map[usageKey]*Usage{},
 	}
 }
 
@@ -122,6 +123,9 @@ func (q *requests) middleware(account string, timeout time.Duration, c *credenti
 		if err := stack.Finalize.Insert(attempt, "Retry", smithy.After); err != nil {
 			return err
 		}
+		if err := stack.Deserialize.Insert(boundAnswers, "OperationDeserializer", smithy.After); err != nil {
+			return err
+		}
 		return stack.Finalize.Insert(whole, "Retry", smithy.Before)
 	}
 }
@@ -157,7 +161,11 @@ func (q *requests) attempt(ctx context.Context, account string, timeout time.Dur
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	out, metadata, err = next.HandleFinalize(bounded, in)
+	place := &bigPlace{enter: func() error { return q.big.enter(bounded, account) }}
+	out, metadata, err = next.HandleFinalize(context.WithValue(bounded, bigPlaceKey{}, place), in)
+	if place.held {
+		q.big.leave()
+	}
 	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
 		err = &errReadTimeout{timeout}
 	}
