@@ -59,6 +59,7 @@ type requests struct {
 	hosts    gates
 	big      *gate // for answers that are being read
 	silences silences
+	absences absences
 
 	mu    sync.Mutex
 	usage map[usageKey]*Usage
@@ -135,6 +136,9 @@ func (q *requests) attempt(ctx context.Context, account string, timeout time.Dur
 	if err := q.silences.check(key.region, key.service); err != nil {
 		return out, metadata, err
 	}
+	if err := q.absences.check(key); err != nil {
+		return out, metadata, err
+	}
 	probe, err := q.buckets.hopeless(key, q.settings.Patience)
 	if err != nil {
 		return out, metadata, err
@@ -172,6 +176,7 @@ func (q *requests) attempt(ctx context.Context, account string, timeout time.Dur
 	if middleware.GetRawResponse(metadata) != nil {
 		q.silences.note(key.region, key.service, true, false)
 	}
+	q.absences.note(key, err)
 	slow := err != nil && throttled(err)
 	switch {
 	case slow:
