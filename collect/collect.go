@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -45,9 +44,9 @@ type Cost struct{ Calls, Retries, Throttles int }
 type Options struct {
 	// Concurrency is how many cells run at once; 0 means DefaultConcurrency.
 	Concurrency int
-	// PerSync is how many cells of one sync run at once; 0 means 16 for each
-	// processor. It bounds the memory: the cells of one sync are big at the
-	// same moment, a hundred accounts' IAM policies for instance.
+	// PerSync is how many cells of one sync run at once; 0 means
+	// DefaultPerSync. It bounds the memory: the cells of one sync are big at
+	// the same moment.
 	PerSync int
 	// CellTimeout ends a cell that takes longer; 0 means DefaultCellTimeout.
 	CellTimeout time.Duration
@@ -61,6 +60,11 @@ type Options struct {
 // network or its rate limits nearly all its time; what bounds the requests is
 // the provider's.
 const DefaultConcurrency = 512
+
+// DefaultPerSync is how many cells of one sync run at once. Those that wait
+// for a rate limit, as IAM's do in every account, must not keep the others
+// from waiting at the same time.
+const DefaultPerSync = 128
 
 // DefaultCellTimeout is how long a cell may take. It is there for what never
 // ends, not for what is big: ten thousand requests at fifteen a second fit.
@@ -82,7 +86,7 @@ func Run(ctx context.Context, w *store.Writer, tasks []Task, o Options) error {
 		o.Concurrency = DefaultConcurrency
 	}
 	if o.PerSync == 0 {
-		o.PerSync = 16 * runtime.GOMAXPROCS(0)
+		o.PerSync = DefaultPerSync
 	}
 	if o.CellTimeout == 0 {
 		o.CellTimeout = DefaultCellTimeout

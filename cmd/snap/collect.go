@@ -352,7 +352,7 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 	if c.after != nil {
 		c.after(estate)
 	}
-	p.say("", map[string]any{"event": "committed", "snapshot": c.dir, "id": id, "rows": rows, "calls": calls, "seconds": time.Since(c.started).Seconds()})
+	p.say("", map[string]any{"event": "committed", "snapshot": c.dir, "id": id, "rows": rows, "calls": calls, "services": byService(estate.Usage()), "seconds": time.Since(c.started).Seconds()})
 	for _, g := range append(gapsOf(notComplete(snap.Manifest.Cells)), gapsOf(notThere(snap.Manifest.Cells))...) {
 		p.say("", g.object())
 	}

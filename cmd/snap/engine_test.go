@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -374,6 +376,43 @@ func TestOrganization(t *testing.T) {
 	}
 }
 
+// TestReportCountsCalls: the summary and the JSON log tell the calls of each
+// service, and they are those that AWS got.
+func TestReportCountsCalls(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	args := []string{"collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1", "--aws-requested-syncs", "kms,s3accountpublicaccessblock"}
+	out := must(t, []int{exitOK}, append(args, "-o", filepath.Join(t.TempDir(), "snap"))...)
+	got := map[string]int{}
+	for c, n := range aws.Calls() {
+		if c.Operation != "AssumeRole" { // which is for credentials
+			got[map[bool]string{true: "s3", false: c.Service}[c.Service == "s3control"]] += n
+		}
+	}
+	aws.Reset()
+	code, _, log := snap(t.Context(), append(args, "--log-format", "json", "-o", filepath.Join(t.TempDir(), "snap"))...)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, log)
+	}
+	var committed struct{ Services map[string]int }
+	for _, line := range strings.Split(log, "\n") {
+		if strings.Contains(line, `"event":"committed"`) {
+			if err := json.Unmarshal([]byte(line), &committed); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	told := map[string]int{}
+	for service, n := range committed.Services {
+		told[map[bool]string{true: "s3", false: service}[service == "s3control"]] += n
+		if want := fmt.Sprintf("%s %d", service, n); !strings.Contains(out, want) {
+			t.Errorf("the summary lacks %q:\n%s", want, out)
+		}
+	}
+	if !maps.Equal(told, got) {
+		t.Errorf("the log tells %v; AWS got %v", told, got)
+	}
+}
+
 // TestFigures: the metrics file and statsd tell what the manifest tells.
 func TestFigures(t *testing.T) {
 	aws := estate(t, "small", everyone...)
@@ -434,6 +473,54 @@ func TestPlan(t *testing.T) {
 	for _, want := range []string{"222222222222  prod  2        5", "kms: DescribeKey, GetKeyPolicy", "s3: ", "estimate: "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the plan lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestServiceThatIsNotThere: the account's other requests to a service that it
+// does not have in a region are not made.
+func TestServiceThatIsNotThere(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	if err := aws.SetFaults(fakeaws.Rule{Service: "rds", Region: "eu-west-1", Account: "1*", Code: "OptInRequired", Status: 403},
+		// Which regions are enabled cannot be listed: then a refusal tells it.
+		fakeaws.Rule{Operation: "DescribeRegions", Account: "2*", Code: "UnauthorizedOperation", Status: 403},
+		fakeaws.Rule{Region: "ap-east-1", Account: "2*", Code: "UnrecognizedClientException", Status: 403}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "snap")
+	must(t, []int{exitOK}, "collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1,eu-west-1,ap-east-1", "--aws-requested-syncs", "kms,rds", "-o", dir)
+	for _, c := range manifest(t, dir).Cells {
+		gone := c.Sync == "rds" && c.Region == "eu-west-1" && c.Account == "111111111111" || c.Region == "ap-east-1"
+		if gone != (c.State == store.Unsupported) {
+			t.Errorf("%s: %s %s %s", c.CellID, c.State, c.Code, c.Message)
+		}
+		if c.State == store.Unsupported && c.Calls > 5 {
+			t.Errorf("%s: %d calls to find out that it is not there", c.CellID, c.Calls)
+		}
+	}
+	for c, n := range aws.Calls() {
+		if c.Service == "rds" && c.Region == "eu-west-1" && c.Account == "111111111111" && n > 1 {
+			t.Errorf("%s: asked %d times", c, n)
+		}
+	}
+}
+
+// TestGentle: with --max-rps an account is asked no faster, whatever the
+// limits of its operations.
+func TestGentle(t *testing.T) {
+	aws := estate(t, "small", everyone...)
+	began := time.Now()
+	must(t, []int{exitOK}, "collect", "--aws-sync-all-profiles", "--aws-regions", "us-east-1", "--aws-requested-syncs", "kms", "--max-rps", "8", "-o", filepath.Join(t.TempDir(), "snap"))
+	took := time.Since(began)
+	most := map[string]int{}
+	for c, n := range aws.Calls() {
+		if c.Service != "sts" {
+			most[c.Account] += n
+		}
+	}
+	for account, n := range most {
+		if least := time.Duration(n-8-1) * time.Second / 8; n < 12 || took < least {
+			t.Errorf("%s: %d requests in %s; want at least %s at 8 a second", account, n, took, least)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -135,17 +137,19 @@ func estimate(tasks []collect.Task, earlier *store.Manifest, s session.Settings)
 	return e
 }
 
-// busiest are the services with the most calls, "iam 535, s3 507".
-func busiest(used []session.Usage) string {
+// byService are the calls of each service.
+func byService(used []session.Usage) map[string]int {
 	calls := map[string]int{}
-	var services []string
 	for _, u := range used {
-		if calls[u.Service] == 0 {
-			services = append(services, u.Service)
-		}
 		calls[u.Service] += u.Calls
 	}
-	slices.SortStableFunc(services, func(a, b string) int { return calls[b] - calls[a] })
+	return calls
+}
+
+// busiest are the services, those with the most calls first: "iam 535, s3 507".
+func busiest(used []session.Usage) string {
+	calls := byService(used)
+	services := slices.SortedFunc(maps.Keys(calls), func(a, b string) int { return cmp.Or(calls[b]-calls[a], strings.Compare(a, b)) })
 	var texts []string
 	for _, s := range services {
 		texts = append(texts, fmt.Sprintf("%s %d", s, calls[s]))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -361,7 +362,29 @@ func readIAMDetails(ctx context.Context, client *iam.Client) (*iamDetails, error
 		}
 		return nil
 	})
+	d.keepAttached()
 	return d, err
+}
+
+// keepAttached lets go of the documents of policies that nobody has: AWS's own
+// take megabytes, and the reports that follow take minutes.
+func (d *iamDetails) keepAttached() {
+	attached := map[string]bool{}
+	note := func(policies []types.AttachedPolicy) {
+		for _, p := range policies {
+			attached[aws.ToString(p.PolicyArn)] = true
+		}
+	}
+	for _, u := range d.users {
+		note(u.AttachedManagedPolicies)
+	}
+	for _, g := range d.groups {
+		note(g.AttachedManagedPolicies)
+	}
+	for _, r := range d.roles {
+		note(r.AttachedManagedPolicies)
+	}
+	maps.DeleteFunc(d.policies, func(arn string, _ string) bool { return !attached[arn] })
 }
 
 // members are the ARNs of a group's users.

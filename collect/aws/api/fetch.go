@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
+
+	"snap/collect"
 )
 
 // Paginator is what every paginator of the SDK is.
@@ -31,7 +34,7 @@ func All[Page, Options, Item any](ctx context.Context, p Paginator[Page, Options
 			return all, err
 		}
 		all = append(all, items(page)...)
-		if token := continuation(page); token != "" {
+		if token := continuation(page); token != "" && p.HasMorePages() { // some echo the last one
 			if seen[token] {
 				return all, fmt.Errorf("%T: the continuation token repeats: the listing would never end", page)
 			}
@@ -68,7 +71,7 @@ func Each[In, Out any](ctx context.Context, items []In, fn func(context.Context,
 		g.Go(func() (err error) {
 			defer func() {
 				if r := recover(); r != nil {
-					err = fmt.Errorf("panic: %v", r)
+					err = &collect.Panicked{Value: r, Stack: debug.Stack()}
 				}
 			}()
 			out[i], err = fn(ctx, item)

@@ -57,7 +57,9 @@ type requests struct {
 	buckets  buckets
 	total    *gate
 	hosts    gates
+	big      *gate // for answers that are being read
 	silences silences
+	absences absences
 
 	mu    sync.Mutex
 	usage map[usageKey]*Usage
@@ -79,7 +81,7 @@ func newRequests(s Settings) *requests {
 	})
 	return &requests{
 		settings: s, client: client, buckets: buckets{most: s.MaxRPS},
-		total: newGate(s.Concurrency), hosts: gates{each: min(perHost, s.Concurrency)}, usage: map[usageKey]*Usage{},
+		total: newGate(s.Concurrency), hosts: gates{each: min(perHost, s.Concurrency)}, big: newBigAnswers(), usage: map[usageKey]*Usage{},
 	}
 }
 
@@ -122,6 +124,9 @@ func (q *requests) middleware(account string, timeout time.Duration, c *credenti
 		if err := stack.Finalize.Insert(attempt, "Retry", smithy.After); err != nil {
 			return err
 		}
+		if err := stack.Deserialize.Insert(boundAnswers, "OperationDeserializer", smithy.After); err != nil {
+			return err
+		}
 		return stack.Finalize.Insert(whole, "Retry", smithy.Before)
 	}
 }
@@ -129,6 +134,9 @@ func (q *requests) middleware(account string, timeout time.Duration, c *credenti
 func (q *requests) attempt(ctx context.Context, account string, timeout time.Duration, in smithy.FinalizeInput, next smithy.FinalizeHandler) (out smithy.FinalizeOutput, metadata smithy.Metadata, err error) {
 	key := bucketKey{account, middleware.GetRegion(ctx), serviceName(middleware.GetServiceID(ctx)), middleware.GetOperationName(ctx)}
 	if err := q.silences.check(key.region, key.service); err != nil {
+		return out, metadata, err
+	}
+	if err := q.absences.check(key); err != nil {
 		return out, metadata, err
 	}
 	probe, err := q.buckets.hopeless(key, q.settings.Patience)
@@ -157,13 +165,18 @@ func (q *requests) attempt(ctx context.Context, account string, timeout time.Dur
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	out, metadata, err = next.HandleFinalize(bounded, in)
+	place := &bigPlace{enter: func() error { return q.big.enter(bounded, account) }}
+	out, metadata, err = next.HandleFinalize(context.WithValue(bounded, bigPlaceKey{}, place), in)
+	if place.held {
+		q.big.leave()
+	}
 	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
 		err = &errReadTimeout{timeout}
 	}
 	if middleware.GetRawResponse(metadata) != nil {
 		q.silences.note(key.region, key.service, true, false)
 	}
+	q.absences.note(key, err)
 	slow := err != nil && throttled(err)
 	switch {
 	case slow:

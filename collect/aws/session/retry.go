@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"syscall"
@@ -202,6 +203,36 @@ func (s *silences) note(region, service string, answered, givenUp bool) {
 			p.given++
 		}
 	}
+}
+
+// absences are the services that an account does not have in a region, so that
+// only the first request learns of it, and those that are under way with it.
+type absences struct {
+	mu  sync.Mutex
+	all map[bucketKey]error // by account, region and service
+}
+
+// absent are the codes which say that an account has nothing of a service in a
+// region, whatever is asked.
+var absent = map[string]bool{"OptInRequired": true, "SubscriptionRequiredException": true}
+
+func (a *absences) check(k bucketKey) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all[bucketKey{k.account, k.region, k.service, ""}]
+}
+
+func (a *absences) note(k bucketKey, err error) {
+	var dns *net.DNSError
+	if err == nil || k.account == "" || !absent[api.Code(err)] && !(errors.As(err, &dns) && dns.IsNotFound) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all == nil {
+		a.all = map[bucketKey]error{}
+	}
+	a.all[bucketKey{k.account, k.region, k.service, ""}] = err
 }
 
 // credentials are a profile's. Their refresh before they end is the SDK's;

@@ -71,6 +71,7 @@ type reached struct {
 	requests    *requests
 	renewal     string          // what gives its profile credentials again
 	disabled    map[string]bool // requested regions that the account has not enabled
+	unlisted    bool            // regions were requested, and which are enabled could not be listed
 	noRegions   error           // why its regions could not be listed
 	later       []string        // regions enabled since the collection began that goes on
 	others      []string        // all accounts of the run
@@ -387,6 +388,7 @@ func (r *reached) findRegions(ctx context.Context, o Options) {
 	out, err := ec2.NewFromConfig(cfg).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(len(wanted) > 0)})
 	if err != nil {
 		// With regions given the answer only saves calls to those not enabled.
+		r.unlisted = true
 		if r.Regions = wanted; len(wanted) == 0 {
 			r.noRegions = err
 			if r.Regions = regionsOfAll[r.partition]; r.Regions == nil {
@@ -503,6 +505,10 @@ func (e *Estate) Unreached() []collect.Task {
 	return tasks
 }
 
+// closed are the codes with which a region that is not enabled refuses
+// credentials that are good elsewhere.
+var closed = map[string]bool{"AuthFailure": true, "UnrecognizedClientException": true, "InvalidClientTokenId": true}
+
 // remedyOf is what to do so that an account can be reached again.
 func (e *Estate) remedyOf(a store.Account) string {
 	for _, u := range e.Unresolved {
@@ -522,9 +528,15 @@ func (r *reached) meaning(sync *api.Sync, err error) store.Outcome {
 
 func (r *reached) task(sync *api.Sync, declared *kind.Sync, region string) collect.Task {
 	t := collect.Task{
-		ID:      store.CellID{Provider: Provider, Account: r.ID, Region: region, Sync: sync.Name},
-		Tables:  declared.Tables,
-		Meaning: func(err error) store.Outcome { return r.meaning(sync, err) },
+		ID:     store.CellID{Provider: Provider, Account: r.ID, Region: region, Sync: sync.Name},
+		Tables: declared.Tables,
+		Meaning: func(err error) store.Outcome {
+			o := r.meaning(sync, err)
+			if r.unlisted && closed[o.Code] && region != "" && !slices.Contains(regionsOfAll[r.partition], region) {
+				o.State, o.Remedy = store.Unsupported, remedy(store.Outcome{Code: "RegionDisabled"}, "", "")
+			}
+			return o
+		},
 	}
 	switch {
 	case region != "" && r.noRegions != nil:
