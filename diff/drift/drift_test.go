@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,14 @@ func judgedBut(t *testing.T, except, tables string, entries ...string) (ok bool,
 	return ok, b.String()
 }
 
+func parse(t *testing.T, text string) (e entry) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func TestJudge(t *testing.T) {
 	if ok, out := judged(t, "", entries...); !ok || !strings.Contains(out, "5 changes: 4 found, 0 missed, 1 of resources") {
 		t.Error(ok, out)
@@ -67,6 +76,11 @@ func TestJudge(t *testing.T) {
 		if ok, out := judged(t, "", append(entries, strange)...); ok || !strings.Contains(out, "1 not explained") {
 			t.Errorf("%s: %v %s", strange, ok, out)
 		}
+	}
+	// A device that is no longer a user's is a row that is gone.
+	device := `{"change": "removed", "account": "1", "table": "iam_mfa_device", "key": {"id": "arn:aws:iam::1:mfa/m"}, "properties": [{"name": "user_arn", "old": "arn:aws:iam::1:user/u"}]}`
+	if v := judge([]change{{Account: "1", Type: "iam:mfa-device", ID: "arn:aws:iam::1:mfa/m", Kind: "changed", Field: "state"}}, []entry{parse(t, device)}, nil); v.found != 1 {
+		t.Errorf("%+v", v)
 	}
 	for except, want := range map[string]bool{"rds:instance db-1": true, "rds:instance db-2": false} {
 		if ok, out := judgedBut(t, except, "", entries[:5]...); ok != want {
