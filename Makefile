@@ -95,3 +95,13 @@ golden:
 .PHONY: bench-ec2
 bench-ec2: build
 	$(GO) run ./fixtures/cmd/benchec2
+
+# make test-drift  snap diff judged by what the test estate says that it changed; needs the oracle (ORACLE)
+# make bench-diff  a million rows against a million, beside a bare read of both; then against a graph (ROWS: how many nodes)
+.PHONY: test-drift bench-diff
+test-drift: build
+	GO=$(GO) diff/drift/run.sh $(CURDIR)/bin/snap
+
+bench-diff:
+	$(GO) test ./diff -run '^$$' -bench '^BenchmarkDiff$$' -benchtime 1x
+	$(GO) test -tags bench ./cmd/snap -count=1 -timeout 60m -run '^TestBenchDiffGraph$$' -v

@@ -1,3 +1,5 @@
+//go:build unix
+
 package diff
 
 import (
@@ -6,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +49,18 @@ func benchSide(b *testing.B, n int, new bool) *store.Snapshot {
 	return snap(b, cells...)
 }
 
+// cpu is the processor time that the process has had.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // BenchmarkDiff compares a million rows with a million rows, and reads both
-// sides without comparing. peak-MB is what the program has of the system at
-// most, over what it had before.
+// sides without comparing. cpu-s is the processor time, peak-MB what the
+// program has of the system at most.
 func BenchmarkDiff(b *testing.B) {
 	n := benchRows(b)
 	old, new := benchSide(b, n, false), benchSide(b, n, true)
@@ -70,9 +82,11 @@ func BenchmarkDiff(b *testing.B) {
 				}
 			}
 		}()
+		before := cpu(b)
 		for b.Loop() {
 			f()
 		}
+		b.ReportMetric((cpu(b)-before).Seconds()/float64(b.N), "cpu-s")
 		close(stop)
 		b.ReportMetric(float64(<-peak)/1e6, "peak-MB")
 		b.ReportMetric(float64(2*n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")

@@ -239,6 +239,7 @@
     counts.append(el("span", {}, el("b", {}, number(t.same)), "the same"));
     const bar = el("i"); bar.style.width = share + "%";
     counts.append(el("span", {}, el("span", { class: "bar" }, bar), number(s.cells.comparable) + " of " + count(total, "cell", "cells") + " compared"));
+    if (s.outside) counts.append(el("span", { title: "of accounts, regions or syncs that the snapshot lacks" }, el("b", {}, number(s.outside.nodes)), "of the graph left out"));
     if (s.ignored) counts.append(el("span", {}, el("b", {}, number(s.ignored)), "ignored"));
     top.append(el("h1", {}, "What drifted"), el("div", { class: "when", title: s.old.id + " → " + s.new.id }, when(s.old) + "  →  " + when(s.new)), counts);
     const gaps = new Map();

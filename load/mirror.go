@@ -21,6 +21,10 @@ import (
 type MirrorOptions struct {
 	Registry *kind.Registry // what the snapshot's tables are in the graph
 	Tables   []string       // only these; empty: all
+
+	// Cells tells which cells are to be compared; nil: all. The others are in
+	// both manifests, without rows.
+	Cells func(store.CellID) bool
 }
 
 // Mirrored is a snapshot and a graph side by side, in one form: two snapshots
@@ -74,6 +78,9 @@ func Mirror(ctx context.Context, g *Graph, snap *store.Snapshot, o MirrorOptions
 	}()
 	m := &mirror{graph: g, snap: snap, plan: newPlan(o.Registry, &snap.Manifest), out: out, only: map[store.CellID]map[string][]any{}, pairs: map[store.CellID]map[string][]kind.Row{}}
 	m.wants = func(t *kind.Table) bool { return len(o.Tables) == 0 || slices.Contains(o.Tables, t.Name) }
+	if m.cells = o.Cells; m.cells == nil {
+		m.cells = func(store.CellID) bool { return true }
+	}
 	out.Registry = m.shapes(o.Registry)
 	if err := m.survey(ctx); err != nil {
 		return nil, err
@@ -97,6 +104,7 @@ type mirror struct {
 	plan  *plan
 	out   *Mirrored
 	wants func(*kind.Table) bool
+	cells func(store.CellID) bool
 
 	tables map[string]*mirrorTable // by name
 	named  map[string]bool         // cells that the graph names
@@ -673,6 +681,7 @@ func (m *mirror) write(ctx context.Context, dir string) error {
 		if !knows {
 			c.outcome[1] = store.Outcome{State: store.Skipped, Message: notLoaded, Started: now, Finished: now}
 		}
+		files, more = files && m.cells(c.CellID), more && m.cells(c.CellID)
 		has := [2]bool{files, (files || more) && knows}
 		for s := range sides {
 			switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -108,5 +109,8 @@ func (o *diffOptions) mirror(ctx context.Context, uri string, snap *store.Snapsh
 			err = e
 		}
 	}()
-	return load.Mirror(ctx, graph, snap, load.MirrorOptions{Registry: registry(), Tables: o.Tables})
+	wants := func(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
+	return load.Mirror(ctx, graph, snap, load.MirrorOptions{Registry: registry(), Tables: o.Tables, Cells: func(id store.CellID) bool {
+		return wants(o.Accounts, id.Account) && wants(o.Regions, cmp.Or(id.Region, "global"))
+	}})
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -388,6 +390,8 @@ func deniedIn(t *testing.T, sync string) string {
 func TestDiffGraphErrors(t *testing.T) {
 	server, _ := neo4jtest.Get(t)
 	dir := writeIn(t, []string{"s3"}, bucket(r{"anonymous_access": false}))
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	nowhere := "bolt://" + nobody(t)
 	for _, c := range []struct {
 		args []string
@@ -402,11 +406,20 @@ func TestDiffGraphErrors(t *testing.T) {
 		{[]string{dir, server.URI, "--neo4j-user", "neo4j", "--neo4j-password-env-var", "SNAP_TEST_NO_SUCH"}, "has no variable"},
 		{[]string{dir, dir, "--neo4j-user", "neo4j"}, "is for a graph"},
 		{[]string{dir, server.URI, "--table", "nothing"}, "nothing"},
+		{[]string{dir, server.URI, "--account", "999999999999"}, "999999999999"},
 		{[]string{dir + "/none", server.URI}, "no such directory"},
 	} {
 		code, out, err := snapDiff(t, c.args...)
 		if code != diffFailed || out != "" || !strings.Contains(err, c.err) || strings.Count(err, "\n") != 1 {
 			t.Errorf("%v: exit code %d: %s%s", c.args, code, out, err)
 		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errInterrupted)
+	if code, _, err := snap(ctx, "diff", dir, server.URI); code != exitInterrupted {
+		t.Errorf("interrupted: exit code %d: %s", code, err)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary directory: %v %v", left, err)
 	}
 }

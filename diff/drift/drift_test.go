@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,11 @@ var entries = []string{
 
 func judged(t *testing.T, tables string, entries ...string) (ok bool, out string) {
 	t.Helper()
+	return judgedBut(t, "", tables, entries...)
+}
+
+func judgedBut(t *testing.T, except, tables string, entries ...string) (ok bool, out string) {
+	t.Helper()
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "changes.json"), filepath.Join(dir, "report.json")}
 	for i, text := range []string{list, `{"schema": "snap-diff/1", "changes": [` + strings.Join(entries, ",") + `]}`} {
@@ -34,11 +40,19 @@ func judged(t *testing.T, tables string, entries ...string) (ok bool, out string
 		}
 	}
 	var b strings.Builder
-	ok, err := run(&b, paths, tables)
+	ok, err := run(&b, paths, tables, except)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ok, b.String()
+}
+
+func parse(t *testing.T, text string) (e entry) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func TestJudge(t *testing.T) {
@@ -61,6 +75,24 @@ func TestJudge(t *testing.T) {
 	} {
 		if ok, out := judged(t, "", append(entries, strange)...); ok || !strings.Contains(out, "1 not explained") {
 			t.Errorf("%s: %v %s", strange, ok, out)
+		}
+	}
+	// A device that is no longer a user's is a row that is gone.
+	device := `{"change": "removed", "account": "1", "table": "iam_mfa_device", "key": {"id": "arn:aws:iam::1:mfa/m"}, "properties": [{"name": "user_arn", "old": "arn:aws:iam::1:user/u"}]}`
+	if v := judge([]change{{Account: "1", Type: "iam:mfa-device", ID: "arn:aws:iam::1:mfa/m", Kind: "changed", Field: "state"}}, []entry{parse(t, device)}, nil); v.found != 1 {
+		t.Errorf("%+v", v)
+	}
+	for except, want := range map[string]bool{"rds:instance db-1": true, "rds:instance db-2": false} {
+		if ok, out := judgedBut(t, except, "", entries[:5]...); ok != want {
+			t.Errorf("-except %s: %v %s", except, ok, out)
+		}
+	}
+	// An IPv6 address that a changed instance got is explained; another is not.
+	moved := `{"change": "changed", "account": "1", "table": "ec2_instance", "key": {"id": "i-1"}, "properties": [{"name": "state", "old": "running", "new": "terminated"}, {"name": "ipv6address", "old": "2001:db8::1", "new": "2001:db8::2"}]}`
+	for address, explained := range map[string]bool{"2001:db8::2": true, "2001:db8::3": false} {
+		got := `{"change": "added", "account": "1", "table": "ec2_ipv6_address", "key": {"id": "` + address + `"}}`
+		if ok, out := judged(t, "", append([]string{moved, got}, entries[1:]...)...); ok != explained {
+			t.Errorf("%s: %v %s", address, ok, out)
 		}
 	}
 	if ok, out := judged(t, "ec2_instance,ec2_network_interface,ec2_private_ip", entries[:3]...); !ok || !strings.Contains(out, "4 of resources that are not collected") {

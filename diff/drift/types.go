@@ -54,6 +54,7 @@ var types = map[string]typ{
 	"iam:group member":                 {tables: []string{"iam_user", "iam_group"}, says: []string{"MEMBER_AWS_GROUP", "_user_arns"}, anywhere: true, pair: true},
 	"iam:access-key status":            {tables: []string{"iam_access_key"}, says: []string{"status"}},
 	"iam:access-key":                   {tables: []string{"iam_access_key"}},
+	"iam:mfa-device state":             {tables: []string{"iam_mfa_device"}, says: []string{"user_arn", "MFA_DEVICE"}}, // a virtual one that is no longer a user's
 	"iam:mfa-device":                   {tables: []string{"iam_mfa_device"}},
 	"iam:user":                         {tables: []string{"iam_user"}, follow: []string{"iam_*"}},
 	"s3:bucket policy":                 {tables: []string{"s3_policy_statement", "s3_bucket"}, says: []string{"anonymous_access", "principal", "action", "effect"}, anywhere: true, follow: []string{"s3_policy_statement", "s3_bucket"}},
