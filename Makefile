@@ -60,11 +60,28 @@ bench-collect: build
 	$(GO) run ./fixtures/cmd/benchcollect
 
 # make bench-load      loading against a bare UNWIND/MERGE loop, and its memory (ROWS: how many nodes)
+# make bench-writing   loading against Cartography's own writing of an estate (SEED, SCALE); needs the oracle (ORACLE)
+# make test-neo4j-4.4, make test-neo4j-current  the loading, on the oldest and the newest Neo4j
 # make test-moving-in  Cartography, then snap, then Cartography again on one graph; needs the oracle (ORACLE)
-.PHONY: bench-load test-moving-in
+.PHONY: bench-load bench-writing test-moving-in test-neo4j-4.4 test-neo4j-current
+NEO4J_44 ?= 4.4.48
+NEO4J_CURRENT ?= 2026.08.1
+
 bench-load:
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchLoad$$' -v
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v
 
 test-moving-in:
 	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingIn' -v
+
+bench-writing:
+	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 120m -run '^TestBenchWriting$$' -v
+
+# Neo4j 4.4 knows one way of writing only. It wants Java 11 to 17, the newest one 21 or later.
+test-neo4j-4.4:
+	SNAP_TEST_NEO4J_VERSION=$(NEO4J_44) SNAP_TEST_ONCE=1 $(GO) test ./load -short -count=1
+	SNAP_TEST_NEO4J_VERSION=$(NEO4J_44) $(GO) test ./cmd/snap -count=1 -run '^TestParity$$'
+
+test-neo4j-current:
+	SNAP_TEST_NEO4J_VERSION=$(NEO4J_CURRENT) $(GO) test ./load -short -count=1
+	SNAP_TEST_NEO4J_VERSION=$(NEO4J_CURRENT) $(GO) test ./cmd/snap -count=1 -run '^TestParity$$'
