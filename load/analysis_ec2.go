@@ -30,6 +30,8 @@ WITH DISTINCT b, acl
 MERGE (acl)-[link:PROTECTS]->(b)
 ON CREATE SET link.firstseen = timestamp()
 SET link.lastupdated = $tag`,
+		},
+		Clean: []string{
 			`MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSLoadBalancerV2)<-[link:PROTECTS]-(:AWSEC2NetworkAcl)
 WHERE link.lastupdated <> $tag
 DELETE link`,
@@ -59,12 +61,15 @@ SET k.duplicate_keyfingerprint = true`,
 		Reads: []string{"ec2:keypair"},
 		Scope: PerAccount,
 		Set: []string{
-			// Undirected, and first seen by the update tag: as Cartography has it.
+			// Undirected, and first seen by the update tag: as Cartography has it. A new
+			// one goes from the lesser id to the greater, whatever the server finds first.
 			sameKey + `
-WITH DISTINCT k, other
-MERGE (k)-[link:MATCHING_FINGERPRINT]-(other)
+WITH DISTINCT CASE WHEN k.id < other.id THEN k ELSE other END AS one, CASE WHEN k.id < other.id THEN other ELSE k END AS other
+MERGE (one)-[link:MATCHING_FINGERPRINT]-(other)
 ON CREATE SET link.firstseen = $tag
 SET link.lastupdated = $tag`,
+		},
+		Clean: []string{
 			`MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSEC2KeyPair)-[link:MATCHING_FINGERPRINT]-(:AWSEC2KeyPair)
 WHERE link.lastupdated <> $tag
 DELETE link`,

@@ -99,6 +99,8 @@ SET i.exposed_internet = true, i.exposed_internet_type = ['direct']`,
 MERGE (i)-[link:STS_ASSUMEROLE_ALLOW]->(role)
 ON CREATE SET link.firstseen = timestamp()
 SET link.lastupdated = $tag`,
+		},
+		Clean: []string{
 			`MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSEC2Instance)-[link:STS_ASSUMEROLE_ALLOW]->(:AWSRole)
 WHERE link.lastupdated <> $tag
 DELETE link`,
@@ -114,6 +116,8 @@ DELETE link`,
 MERGE (i)-[link:ASSUMES]->(role)
 ON CREATE SET link.firstseen = timestamp()
 SET link.lastupdated = $tag, link._sub_resource_label = 'AWSAccount', link._sub_resource_id = $account`,
+		},
+		Clean: []string{
 			`MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSEC2Instance)-[link:ASSUMES]->(:AWSRole)
 WHERE link.lastupdated <> $tag
 DELETE link`,

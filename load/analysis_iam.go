@@ -36,6 +36,8 @@ WHERE 'Allow' IN effects AND NOT 'Deny' IN effects
 MERGE (s)-[link:STS_ASSUMEROLE_ALLOW]->(role)
 ON CREATE SET link.firstseen = timestamp()
 SET link.lastupdated = $tag, link._sub_resource_label = 'AWSAccount', link._sub_resource_id = $account`,
+		},
+		Clean: []string{
 			`MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSRole)<-[link:STS_ASSUMEROLE_ALLOW]-(:AWSPrincipal)
 WHERE link.lastupdated <> $tag AND link._sub_resource_label = 'AWSAccount' AND link._sub_resource_id = $account
 DELETE link`,

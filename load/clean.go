@@ -122,8 +122,8 @@ func (l *loader) remove(ctx context.Context, s *stale, find, remove string) (n c
 		return n, nil
 	}
 	for part := range slices.Chunk(s.gone, deleteRows) {
-		err := halving(part, func(ids []string) error {
-			_, c, err := l.graph.write(ctx, statement{find + " WHERE elementId(x) IN $ids AND x.lastupdated <> $tag " + remove, map[string]any{"ids": ids, "tag": l.tag}})
+		err := inPortions(&l.portion, part, func(ids []string) error {
+			_, c, err := l.graph.write(ctx, statement{find + " WHERE " + l.graph.among("x", "$ids") + " AND x.lastupdated <> $tag " + remove, map[string]any{"ids": ids, "tag": l.tag}})
 			n.nodesDeleted += c.nodesDeleted
 			n.linksDeleted += c.linksDeleted
 			return err
@@ -133,13 +133,13 @@ func (l *loader) remove(ctx context.Context, s *stale, find, remove string) (n c
 		}
 	}
 	for part := range slices.Chunk(s.prune, batchRows) {
-		err := halving(part, func(part []pruned) error {
+		err := inPortions(&l.portion, part, func(part []pruned) error {
 			ids, open := []string{}, map[string]any{}
 			for _, p := range part {
 				ids = append(ids, p.id)
 				open[p.id] = p.open
 			}
-			_, _, err := l.graph.write(ctx, statement{find + " WHERE elementId(x) IN $ids SET x._snap_cells = $open[elementId(x)]", map[string]any{"ids": ids, "open": open}})
+			_, _, err := l.graph.write(ctx, statement{find + " WHERE " + l.graph.among("x", "$ids") + " SET x._snap_cells = $open[" + l.graph.id("x") + "]", map[string]any{"ids": ids, "open": open}})
 			return err
 		})
 		if err != nil {
@@ -201,7 +201,7 @@ func (l *loader) staleNodes(ctx context.Context) (map[string]*stale, error) {
 	}
 	params := map[string]any{"tag": l.tag, "accounts": l.plan.accounts}
 	err := l.graph.stream(ctx, "MATCH (n) WHERE n.lastupdated <> $tag AND any(c IN n._snap_cells WHERE split(c, '/')[1] IN $accounts) "+
-		"RETURN elementId(n), labels(n), n.id, n._snap_cells", params, func(r []any) {
+		"RETURN "+l.graph.id("n")+", labels(n), n.id, n._snap_cells", params, func(r []any) {
 		node(texts(r[1]), r[2], func(v *verdict, s *stale) (bool, []string) {
 			cells := texts(r[3])
 			return l.judge(s, v, r[0].(string), cells, func(k *Kept) { k.Nodes++ }), accountsOf(cells)
@@ -212,7 +212,7 @@ func (l *loader) staleNodes(ctx context.Context) (map[string]*stale, error) {
 	}
 	// What Cartography wrote names no cells; its owners stand for them.
 	err = l.graph.stream(ctx, "MATCH (a:"+quote(accountLabel)+")-[:"+l.plan.owning()+"]-(n) WHERE a.id IN $accounts AND n.lastupdated <> $tag AND n._snap_cells IS NULL WITH DISTINCT n "+
-		"RETURN elementId(n), labels(n), n.id, "+l.plan.ownersOf("n"), params, func(r []any) {
+		"RETURN "+l.graph.id("n")+", labels(n), n.id, "+l.plan.ownersOf("n"), params, func(r []any) {
 		node(texts(r[1]), r[2], func(v *verdict, s *stale) (bool, []string) {
 			owners := texts(r[3])
 			if open := foreign(owners, v.whole); open != "" {
@@ -353,7 +353,7 @@ func (l *loader) staleLinks(ctx context.Context, gone map[string]bool) (map[stri
 		"AND (r._snap_cells IS NULL OR any(c IN r._snap_cells WHERE split(c, '/')[1] IN $accounts)) "+
 		"WITH a, r, b, CASE WHEN r._snap_cells IS NULL THEN "+l.plan.ownersOf("a")+" END AS from, CASE WHEN r._snap_cells IS NULL THEN "+l.plan.ownersOf("b")+" END AS to "+
 		"WHERE r._snap_cells IS NOT NULL OR any(o IN from + to + [r._sub_resource_id] WHERE o IN $accounts) "+
-		"RETURN elementId(r), type(r), elementId(a), labels(a), elementId(b), labels(b), r._snap_cells, from, to, r._sub_resource_id"+ends,
+		"RETURN "+l.graph.id("r")+", type(r), "+l.graph.id("a")+", labels(a), "+l.graph.id("b")+", labels(b), r._snap_cells, from, to, r._sub_resource_id"+ends,
 		map[string]any{"tag": l.tag, "accounts": l.plan.accounts, "types": slices.Sorted(maps.Keys(byType))}, func(r []any) {
 			if gone[r[2].(string)] || gone[r[4].(string)] {
 				return

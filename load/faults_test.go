@@ -67,7 +67,7 @@ func killedChild(uri string) int {
 func TestKilled(t *testing.T) {
 	g := testGraph(t)
 	start := func() {
-		cypher(t, g, "MATCH (n) CALL (n) { DETACH DELETE n }")
+		cypher(t, g, "MATCH (n) DETACH DELETE n")
 		estateOf(100).load(t, g, Options{})
 	}
 	start()
@@ -175,7 +175,7 @@ func TestServerRestarts(t *testing.T) {
 	estateOf(100).load(t, direct, Options{})
 	estateOf(200).load(t, direct, Options{MaxDelete: 1})
 	want := withoutTimes(t, direct)
-	cypher(t, direct, "MATCH (n) CALL (n) { DETACH DELETE n }")
+	cypher(t, direct, "MATCH (n) DETACH DELETE n")
 	estateOf(100).load(t, direct, Options{})
 
 	p := newProxy(t, strings.TrimPrefix(direct.uri, "bolt://"))

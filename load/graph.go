@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -33,8 +34,34 @@ type Graph struct {
 	uri      string
 	user     string
 	database string
-	readOnly bool
-	dynamic  bool // its Cypher takes labels and types as values: since 5.26
+	seen     neo4j.BookmarkManager // so that what is read from a cluster has what was written before
+	dynamic  bool                  // its Cypher takes labels and types as values: since 5.26
+	numbered bool                  // it has no elementId(): before 5
+}
+
+// id is the Cypher of what tells a node or relationship from all others, as a
+// text. Neo4j 4 has a number for that.
+func (g *Graph) id(x string) string {
+	if g.numbered {
+		return "toString(id(" + x + "))"
+	}
+	return "elementId(" + x + ")"
+}
+
+// is is a condition of Cypher that finds what has an id, at once.
+func (g *Graph) is(x, id string) string {
+	if g.numbered {
+		return "id(" + x + ") = toInteger(" + id + ")"
+	}
+	return "elementId(" + x + ") = " + id
+}
+
+// among is is for a list of ids.
+func (g *Graph) among(x, ids string) string {
+	if g.numbered {
+		return "id(" + x + ") IN [e IN " + ids + " | toInteger(e)]"
+	}
+	return "elementId(" + x + ") IN " + ids
 }
 
 // retryFor bounds how long the driver repeats a transaction that met a
@@ -63,44 +90,34 @@ func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("neo4j: %q is no URI of a Neo4j server, such as bolt://localhost:7687: %s", o.URI, line(err))
 	}
-	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database}
+	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database, seen: neo4j.NewBookmarkManager(neo4j.BookmarkManagerConfig{})}
 	if err := g.ping(ctx); err != nil {
 		return nil, errors.Join(err, driver.Close(ctx))
 	}
 	return g, nil
 }
 
-// ping asks for the database's access mode, which also proves that the server
-// answers, the password is right and the database exists.
+// ping asks for the server's version, which also proves that it answers, the
+// password is right and the database exists. Whether the database is read-only
+// the first write tells: to ask for that beforehand takes a server that was just
+// started seconds.
 func (g *Graph) ping(ctx context.Context) error {
 	session := g.session(ctx, neo4j.AccessModeRead)
 	// Auto-commit: a managed transaction would go on asking a server that is
 	// not there for minutes.
-	result, err := session.Run(ctx, "CALL db.info() YIELD name RETURN name", nil)
-	var name string
+	result, err := session.Run(ctx, "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]", nil)
+	var version string
 	if err == nil {
 		var record *neo4j.Record
 		if record, err = result.Single(ctx); err == nil {
-			name, _ = record.Values[0].(string)
+			version, _ = record.Values[0].(string)
 		}
 	}
 	if closed := session.Close(ctx); err == nil {
 		err = closed
 	}
-	if err != nil {
-		return g.explain(err)
-	}
-	rows, err := g.read(ctx, "SHOW DATABASES YIELD name, access WHERE name = $name RETURN access", map[string]any{"name": name})
-	if err != nil {
-		return err
-	}
-	g.readOnly = len(rows) > 0 && rows[0][0] == "read-only"
-	rows, err = g.read(ctx, "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]", nil)
-	if err == nil && len(rows) > 0 {
-		version, _ := rows[0][0].(string)
-		g.dynamic = atLeast(version, 5, 26)
-	}
-	return err
+	g.dynamic, g.numbered = atLeast(version, 5, 26), !atLeast(version, 5, 0)
+	return g.explain(err)
 }
 
 // atLeast compares the first two numbers of a version.
@@ -116,7 +133,7 @@ func atLeast(version string, major, minor int) bool {
 func (g *Graph) Close(ctx context.Context) error { return g.driver.Close(ctx) }
 
 func (g *Graph) session(ctx context.Context, mode neo4j.AccessMode) neo4j.SessionWithContext {
-	return g.driver.NewSession(ctx, neo4j.SessionConfig{AccessMode: mode, DatabaseName: g.database})
+	return g.driver.NewSession(ctx, neo4j.SessionConfig{AccessMode: mode, DatabaseName: g.database, BookmarkManager: g.seen})
 }
 
 // counts are what statements changed.
@@ -158,43 +175,77 @@ func again(err error) bool {
 	return code(err) == "Neo.ClientError.Statement.EntityNotFound" || lostCommit(err)
 }
 
-// writeOnce returns each statement's rows.
+// writeOnce repeats only what the driver knows not to have been done. It returns
+// each statement's rows.
+//
+// It does what the driver's managed transactions do, but that a transaction for
+// which the server lacks the memory, which it may find out at the commit, ends at
+// once: it would lack it again.
 func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
+	began := time.Now()
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 20*time.Second) {
+		rows, n, err = g.attempt(ctx, statements)
+		patience := retryFor
+		if readOnly(err) {
+			patience = leaderFor
+		}
+		switch {
+		case outOfMemory(err):
+			return nil, n, &tooLarge{line(err)}
+		case err == nil || !neo4j.IsRetryable(err) || time.Since(began)+pause > patience:
+			return rows, n, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, n, ctx.Err()
+		case <-time.After(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))):
+		}
+	}
+}
+
+// leaderFor bounds how long a write waits for a cluster to find its leader.
+// Until then its servers answer as a read-only one does for ever.
+const leaderFor = 20 * time.Second
+
+// attempt runs statements in one transaction, once.
+func (g *Graph) attempt(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
 	session := g.session(ctx, neo4j.AccessModeWrite)
 	defer func() {
 		if closed := session.Close(ctx); err == nil {
 			err = closed
 		}
 	}()
-	_, err = session.ExecuteWrite(ctx, func(tx neo4j.ManagedTransaction) (any, error) {
-		rows, n = nil, counts{}
-		for _, s := range statements {
-			result, err := tx.Run(ctx, s.cypher, s.params)
-			var all []*neo4j.Record
-			if err == nil {
-				all, err = result.Collect(ctx)
-			}
-			var summary neo4j.ResultSummary
-			if err == nil {
-				summary, err = result.Consume(ctx)
-			}
-			if outOfMemory(err) {
-				return nil, &tooLarge{err.Error()} // not to be repeated as it is
-			}
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, values(all))
-			c := summary.Counters()
-			n.changed = n.changed || c.ContainsUpdates() || c.ContainsSystemUpdates()
-			n.nodesCreated += int64(c.NodesCreated())
-			n.nodesDeleted += int64(c.NodesDeleted())
-			n.linksCreated += int64(c.RelationshipsCreated())
-			n.linksDeleted += int64(c.RelationshipsDeleted())
+	tx, err := session.BeginTransaction(ctx)
+	if err != nil {
+		return nil, n, err
+	}
+	defer func() {
+		if closed := tx.Close(ctx); err == nil { // rolls back what was not committed
+			err = closed
 		}
-		return nil, nil
-	})
-	return rows, n, err
+	}()
+	for _, s := range statements {
+		result, err := tx.Run(ctx, s.cypher, s.params)
+		var all []*neo4j.Record
+		if err == nil {
+			all, err = result.Collect(ctx)
+		}
+		var summary neo4j.ResultSummary
+		if err == nil {
+			summary, err = result.Consume(ctx)
+		}
+		if err != nil {
+			return nil, n, err
+		}
+		rows = append(rows, values(all))
+		c := summary.Counters()
+		n.changed = n.changed || c.ContainsUpdates() || c.ContainsSystemUpdates()
+		n.nodesCreated += int64(c.NodesCreated())
+		n.nodesDeleted += int64(c.NodesDeleted())
+		n.linksCreated += int64(c.RelationshipsCreated())
+		n.linksDeleted += int64(c.RelationshipsDeleted())
+	}
+	return rows, n, tx.Commit(ctx)
 }
 
 // read runs one statement that changes nothing; the server would refuse one
@@ -295,6 +346,11 @@ func outOfMemory(err error) bool {
 	return strings.Contains(c, "OutOfMemory") || strings.Contains(c, "MemoryLimit")
 }
 
+func readOnly(err error) bool {
+	c := code(err)
+	return c == "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase" || c == "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase"
+}
+
 // lostCommit tells by the text: the driver does not export the type.
 func lostCommit(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "Connection lost during commit")
@@ -340,12 +396,22 @@ func (g *Graph) explain(err error) error {
 		return fmt.Errorf("neo4j: %s refuses the password of user %s: %s", g.uri, g.user, line(err))
 	case c == "Neo.ClientError.Database.DatabaseNotFound":
 		return fmt.Errorf("neo4j: %s has no database %s", g.uri, g.database)
-	case c == "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", c == "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase":
+	case readOnly(err):
 		return g.errReadOnly()
 	case c == "Neo.ClientError.Security.Forbidden":
 		return fmt.Errorf("neo4j: user %s may not do this in %s: %s", g.user, g.uri, line(err))
 	case errors.As(err, &connectivity):
-		return fmt.Errorf("neo4j: no server answers at %s: %s", g.uri, line(connectivity.Inner))
+		inner := line(connectivity.Inner)
+		secure := strings.Contains(g.uri, "+s")
+		switch {
+		case strings.Contains(inner, "certificate"):
+			return fmt.Errorf("neo4j: %s: its certificate is not trusted: %s: name the file of its CA in SSL_CERT_FILE, or trust any certificate with +ssc:// instead of +s://", g.uri, inner)
+		case secure && strings.Contains(inner, "first record does not look like a TLS handshake"):
+			return fmt.Errorf("neo4j: %s: the server does not speak TLS: use bolt:// or neo4j://: %s", g.uri, inner)
+		case !secure && strings.HasSuffix(inner, "EOF"):
+			return fmt.Errorf("neo4j: %s: the server ended the connection: if it wants TLS, use bolt+s:// or neo4j+s://: %s", g.uri, inner)
+		}
+		return fmt.Errorf("neo4j: no server answers at %s: %s", g.uri, inner)
 	}
 	return fmt.Errorf("neo4j: %s", line(err))
 }

@@ -58,10 +58,6 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %v", c.code, err)
 		}
 	}
-	_, err := newSnapshot(1).try(&Graph{uri: "bolt://h", readOnly: true}, Options{})
-	if err == nil || !strings.Contains(err.Error(), "read-only") {
-		t.Errorf("load into a read-only database: %v", err)
-	}
 	limit := &neo4j.TransactionExecutionLimit{Cause: "x", Errors: []error{&neo4j.Neo4jError{Code: "Neo.TransientError.General.MemoryPoolOutOfMemoryError"}}}
 	var large *tooLarge
 	if !errors.As(g.explain(limit), &large) {
@@ -69,24 +65,36 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestHalving(t *testing.T) {
-	var sent []int
-	err := halving([]int{1, 2, 3, 4, 5, 6, 7}, func(rows []int) error {
-		if len(rows) > 2 {
+func TestPortions(t *testing.T) {
+	var p portion
+	var sent, sizes []int
+	room := 2
+	send := func(rows []int) error {
+		sizes = append(sizes, len(rows))
+		if len(rows) > room {
 			return &tooLarge{"too much"}
 		}
 		sent = append(sent, rows...)
 		return nil
-	})
-	if err != nil || !slices.Equal(sent, []int{1, 2, 3, 4, 5, 6, 7}) {
-		t.Errorf("sent %v, error %v", sent, err)
 	}
-	if err := halving([]int{1, 2}, func([]int) error { return &tooLarge{"x"} }); err == nil || !strings.Contains(err.Error(), "one row") {
+	if err := inPortions(&p, []int{1, 2, 3, 4, 5, 6, 7}, send); err != nil || !slices.Equal(sent, []int{1, 2, 3, 4, 5, 6, 7}) || !slices.Equal(sizes, []int{7, 3, 1, 1, 1, 1, 1, 2}) {
+		t.Errorf("sent %v in %v, error %v", sent, sizes, err)
+	}
+	// Where there is room again the portions grow, until there is no limit.
+	sent, room = nil, 20*batchRows
+	all := make([]int, 20*batchRows)
+	for i := range all {
+		all[i] = i
+	}
+	if err := inPortions(&p, all, send); err != nil || !slices.Equal(sent, all) || p.rows != 0 {
+		t.Errorf("%d of %d rows sent, portion %+v, error %v", len(sent), len(all), p, err)
+	}
+	if err := inPortions(&p, []int{1, 2}, func([]int) error { return &tooLarge{"x"} }); err == nil || !strings.Contains(err.Error(), "one row") {
 		t.Errorf("error %v", err)
 	}
 	other := errors.New("other")
 	calls := 0
-	if err := halving([]int{1, 2}, func([]int) error { calls++; return other }); err != other || calls != 1 {
+	if err := inPortions(&portion{}, []int{1, 2}, func([]int) error { calls++; return other }); err != other || calls != 1 {
 		t.Errorf("error %v after %d calls", err, calls)
 	}
 }

@@ -150,7 +150,7 @@ func createIndexes(ctx context.Context, g *Graph, wanted []index, dryRun bool) (
 	if len(wanted) == 0 {
 		return 0, nil
 	}
-	rows, err := g.read(ctx, "SHOW INDEXES YIELD type, state, entityType, labelsOrTypes, properties WHERE type = 'RANGE' AND state = 'ONLINE' RETURN entityType, labelsOrTypes, properties", nil)
+	rows, err := g.read(ctx, "SHOW INDEXES YIELD type, state, entityType, labelsOrTypes, properties WHERE type IN ['RANGE', 'BTREE'] AND state = 'ONLINE' RETURN entityType, labelsOrTypes, properties", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -26,8 +26,9 @@ const (
 // $account (the account, null for the estate) and $accounts (those of the
 // snapshot). All of it runs in one transaction, so that nobody sees a graph
 // between Reset and Set. Relationships that it merges need firstseen on
-// creation and lastupdated = $tag; deleting those with another lastupdated is
-// Set's last statement.
+// creation and lastupdated = $tag; Clean deletes those with another lastupdated.
+// In a graph that was empty there is nothing to forget: Reset and Clean are left
+// out, each of which would cost the server a plan.
 type Job struct {
 	Name  string   `json:"name"`
 	Doc   string   `json:"doc"`   // one sentence: what it finds
@@ -35,6 +36,7 @@ type Job struct {
 	Scope Scope    `json:"scope"`
 	Reset []string `json:"reset,omitempty"` // Cypher that forgets what the job found before
 	Set   []string `json:"set"`             // Cypher that finds it anew
+	Clean []string `json:"clean,omitempty"` // Cypher that deletes the relationships that Set did not merge again
 }
 
 // analyse runs the jobs in order.
@@ -71,11 +73,11 @@ func (l *loader) runJob(ctx context.Context, j Job, account string) error {
 		params["account"] = account
 	}
 	var all []statement
-	reset := j.Reset
+	cyphers := slices.Concat(j.Reset, j.Set, j.Clean)
 	if l.nodesBefore == 0 {
-		reset = nil // there is nothing to forget
+		cyphers = j.Set
 	}
-	for _, cypher := range slices.Concat(reset, j.Set) {
+	for _, cypher := range cyphers {
 		all = append(all, statement{cypher, params})
 	}
 	_, _, err := l.graph.write(ctx, all...)

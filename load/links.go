@@ -53,7 +53,7 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 		cypher := linkStatement(c, k.from, k.to, k.props)
 		params := map[string]any{"tag": l.tag, "complete": l.plan.complete(l.plan.ofClaims(l.plan.asserting(k.edge)), nil)}
 		send := func(rows []entry) error {
-			return halving(rows, func(rows []entry) error {
+			return inPortions(&l.portion, rows, func(rows []entry) error {
 				found, _, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
 				if err == nil {
 					report.Links += found[0][0].(int64)

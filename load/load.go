@@ -81,6 +81,7 @@ type loader struct {
 	small       map[string]bool
 	few         map[string][]smallRow // by table
 	pool        *pool
+	portion     portion
 }
 
 // Load writes a snapshot into the graph. The report tells what was done, also
@@ -142,9 +143,6 @@ func selected(m *store.Manifest, accounts, syncs []string) (*store.Manifest, err
 }
 
 func (l *loader) run(ctx context.Context) error {
-	if l.graph.readOnly && !l.o.DryRun {
-		return l.graph.errReadOnly()
-	}
 	rows, err := l.graph.read(ctx, "MATCH (n) RETURN count(n)", nil)
 	if err != nil {
 		return err

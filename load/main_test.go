@@ -27,7 +27,10 @@ func TestMain(m *testing.M) {
 		fmt.Sscan(os.Getenv("SNAP_TEST_SMALL_ROWS"), &everySmallRows)
 		os.Exit(killedChild(uri))
 	}
-	if os.Getenv("SNAP_TEST_ONCE") != "" { // the benchmarks
+	if uri := os.Getenv("SNAP_TEST_CONNECT"); uri != "" {
+		os.Exit(connects(uri, os.Getenv("SNAP_TEST_USER"), os.Getenv("SNAP_TEST_PASSWORD")))
+	}
+	if os.Getenv("SNAP_TEST_ONCE") != "" { // the benchmarks, and servers that know one way only
 		os.Exit(neo4jtest.Run(m))
 	}
 	os.Exit(neo4jtest.Run(twice{m}))

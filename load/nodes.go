@@ -135,7 +135,7 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		if len(rows) == 0 {
 			return nil
 		}
-		return halving(rows, func(rows []entry) error {
+		return inPortions(&l.portion, rows, func(rows []entry) error {
 			found, n, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
 			if err != nil {
 				return err

@@ -154,7 +154,7 @@ func (l *loader) identities(ctx context.Context, account string) (*identities, e
 	params := map[string]any{"account": account}
 	const holder = "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(p:AWSPrincipal)-[:POLICY]->(policy:AWSPolicy) WHERE p.arn IS NOT NULL "
 	all := &identities{policies: map[string][]policyStatement{}, held: map[string][]string{}}
-	err := l.graph.stream(ctx, holder+"RETURN DISTINCT elementId(p), elementId(policy)", params, func(r []any) {
+	err := l.graph.stream(ctx, holder+"RETURN DISTINCT "+l.graph.id("p")+", "+l.graph.id("policy"), params, func(r []any) {
 		p := r[0].(string)
 		all.held[p] = append(all.held[p], r[1].(string))
 	})
@@ -162,7 +162,7 @@ func (l *loader) identities(ctx context.Context, account string) (*identities, e
 		return nil, err
 	}
 	err = l.graph.stream(ctx, holder+"WITH DISTINCT policy MATCH (policy)-[:STATEMENT]->(s:AWSPolicyStatement) "+
-		"RETURN elementId(policy), s.effect, s.action, s.notaction, s.resource, s.notresource, s.condition ORDER BY policy.id, s.id", params, func(r []any) {
+		"RETURN "+l.graph.id("policy")+", s.effect, s.action, s.notaction, s.resource, s.notresource, s.condition ORDER BY policy.id, s.id", params, func(r []any) {
 		s := policyStatement{action: clauseList(r[2]), notAction: clauseList(r[3]), resource: clauseList(r[4]), notResource: clauseList(r[5])}
 		s.effect, _ = r[1].(string)
 		s.condition, _ = r[6].(string)
@@ -196,11 +196,11 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 		if strings.EqualFold(c.Direction, "incoming") {
 			pattern = "(x)<-[:" + quote(c.Relationship) + "]-(:" + quote(c.Label) + ")"
 		}
-		where = " AND EXISTS { " + pattern + " }"
+		where = " AND EXISTS { MATCH " + pattern + " }"
 	}
 	var targets []target
 	params := map[string]any{"account": account, "tag": l.tag}
-	err := l.graph.stream(ctx, "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(x:"+quote(p.Target)+") WHERE x.arn IS NOT NULL"+where+" RETURN DISTINCT elementId(x), x.arn", params, func(r []any) {
+	err := l.graph.stream(ctx, "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(x:"+quote(p.Target)+") WHERE x.arn IS NOT NULL"+where+" RETURN DISTINCT "+l.graph.id("x")+", x.arn", params, func(r []any) {
 		if arn, ok := r[1].(string); ok {
 			targets = append(targets, target{r[0].(string), arn})
 		}
@@ -208,14 +208,14 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 	if err != nil {
 		return err
 	}
-	cypher := "UNWIND $rows AS row MATCH (p) WHERE elementId(p) = row.p MATCH (x) WHERE elementId(x) = row.x MERGE (p)-[r:" + quote(p.Relationship) + "]->(x) " +
+	cypher := "UNWIND $rows AS row MATCH (p) WHERE " + l.graph.is("p", "row.p") + " MATCH (x) WHERE " + l.graph.is("x", "row.x") + " MERGE (p)-[r:" + quote(p.Relationship) + "]->(x) " +
 		"SET r.lastupdated = $tag, r.has_condition = row.c, r.condition_keys = row.k, r.conditions = row.j"
 	var rows []entry
 	bytes := 0
 	send := func() error {
 		part := rows
 		rows, bytes = nil, 0
-		return halving(part, func(rows []entry) error {
+		return inPortions(&l.portion, part, func(rows []entry) error {
 			if len(rows) == 0 {
 				return nil
 			}
@@ -238,7 +238,7 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 	if err == nil {
 		err = send()
 	}
-	for err == nil {
+	for err == nil && l.nodesBefore > 0 {
 		var n counts
 		_, n, err = l.graph.write(ctx, statement{"MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSPrincipal)-[r:" + quote(p.Relationship) + "]->(:" + quote(p.Target) + ") WHERE r.lastupdated <> $tag WITH DISTINCT r LIMIT 10000 DELETE r", params})
 		if n.linksDeleted == 0 {

@@ -84,21 +84,45 @@ func (b *batch) flush() error {
 	return b.send(rows)
 }
 
-// halving sends rows, in halves where the server lacks the memory for all.
-func halving[R any](rows []R, send func([]R) error) error {
-	err := send(rows)
-	var large *tooLarge
-	if !errors.As(err, &large) {
-		return err
+// portion is how many rows the server has lately had the memory for: half after
+// it lacked it, and twice as many again after a while. The zero value is no
+// limit.
+type portion struct {
+	rows int
+	good int // how many of that size went well
+}
+
+// growAfter is how many portions must have gone well before they grow: the
+// server does the work of one that is too large for nothing.
+const growAfter = 4
+
+// inPortions sends rows, in portions where the server lacks the memory for all.
+func inPortions[R any](p *portion, rows []R, send func([]R) error) error {
+	for len(rows) > 0 {
+		n := len(rows)
+		if p.rows > 0 {
+			n = min(n, p.rows)
+		}
+		err := send(rows[:n])
+		var large *tooLarge
+		switch {
+		case errors.As(err, &large) && n == 1:
+			return fmt.Errorf("neo4j: the server lacks the memory for one row; raise db.memory.transaction.max, dbms.memory.transaction.total.max or its heap: %w", err)
+		case errors.As(err, &large):
+			*p = portion{rows: n / 2}
+			continue
+		case err != nil:
+			return err
+		}
+		rows = rows[n:]
+		if p.good++; p.rows > 0 && p.good > growAfter && n == p.rows {
+			*p = portion{rows: 2 * n}
+		}
+		if p.rows >= batchRows {
+			*p = portion{}
+		}
 	}
-	if len(rows) == 1 {
-		return fmt.Errorf("neo4j: the server lacks the memory for one row; raise dbms.memory.transaction.total.max or its heap: %w", err)
-	}
-	half := len(rows) / 2
-	if err := halving(rows[:half], send); err != nil {
-		return err
-	}
-	return halving(rows[half:], send)
+	return nil
 }
 
 // match is how the node at an end of a relationship is found: properties and

@@ -325,7 +325,7 @@ func (q *nodeQueue) add(ctx context.Context, n *known, size int) error {
 func (q *nodeQueue) flush(ctx context.Context) error {
 	nodes := q.nodes
 	q.nodes, q.bytes = nil, 0
-	err := halving(nodes, func(nodes []*known) error { return q.l.writeNodes(ctx, nodes) })
+	err := inPortions(&q.l.portion, nodes, func(nodes []*known) error { return q.l.writeNodes(ctx, nodes) })
 	for _, n := range nodes {
 		n.p, n.set, n.queued = nil, nil, false
 	}
@@ -554,7 +554,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 			size += links[n].size
 			n++
 		}
-		err := halving(links[:n], func(part []*fewLink) error { return l.writeLinks(ctx, part, complete) })
+		err := inPortions(&l.portion, links[:n], func(part []*fewLink) error { return l.writeLinks(ctx, part, complete) })
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,16 +44,28 @@ func newOracle(t *testing.T) *oracle {
 	setenv(t, "ORACLE_REGIONS", regions)
 	setenv(t, "MOTO_PORT", cmp.Or(os.Getenv("MOTO_PORT"), "5401"))
 	setenv(t, "FRONT_PORT", cmp.Or(os.Getenv("FRONT_PORT"), "5400"))
-	bolt := cmp.Or(os.Getenv("BOLT_PORT"), "7756")
-	o.uri = "bolt://127.0.0.1:" + bolt
-	t.Cleanup(func() { _ = exec.Command(path, "down").Run() })
+	t.Cleanup(func() {
+		if out, err := exec.Command(path, "down").CombinedOutput(); err != nil {
+			t.Errorf("oracle down: %v\n%s", err, out)
+		}
+	})
 	o.ask("up", "--cache")
-	o.ask("neo", bolt)
-	if o.driver, err = neo4j.NewDriverWithContext(o.uri, neo4j.NoAuth()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = o.driver.Close(t.Context()) })
+	o.server()
 	return o
+}
+
+// server starts an empty Neo4j, in place of the one before.
+func (o *oracle) server() {
+	o.t.Helper()
+	bolt := cmp.Or(os.Getenv("BOLT_PORT"), "7756")
+	o.ask("neo", bolt)
+	o.uri = "bolt://127.0.0.1:" + bolt
+	driver, err := neo4j.NewDriverWithContext(o.uri, neo4j.NoAuth())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = driver.Close(context.Background()) })
+	o.driver = driver
 }
 
 // ask runs a command of the oracle's program.
@@ -68,9 +81,9 @@ func (o *oracle) ask(args ...string) string {
 // seed fills the fake AWS with an estate.
 func (o *oracle) seed(seed, scale string) { o.t.Helper(); o.ask("seed", seed, scale, "--no-verify") }
 
-// cartography lets Cartography read the estate with the syncs that snap has,
-// and returns the graph.
-func (o *oracle) cartography() *graph.Graph {
+// sync lets Cartography read the estate with the syncs that snap has. It
+// returns what the oracle says of it.
+func (o *oracle) sync() string {
 	o.t.Helper()
 	var syncs []string
 	for _, s := range registry().Syncs {
@@ -80,8 +93,15 @@ func (o *oracle) cartography() *graph.Graph {
 	}
 	slices.Sort(syncs)
 	began := time.Now()
-	o.ask("peer", o.uri, filepath.Join(o.dir, "peer.log"), "--aws-requested-syncs", strings.Join(syncs, ","))
+	said := o.ask("peer", o.uri, filepath.Join(o.dir, "peer.log"), "--aws-requested-syncs", strings.Join(syncs, ","))
 	o.t.Logf("Cartography's sync: %.1f s", time.Since(began).Seconds())
+	return said
+}
+
+// cartography is the graph that Cartography makes of the estate.
+func (o *oracle) cartography() *graph.Graph {
+	o.t.Helper()
+	o.sync()
 	return o.dump()
 }
 
