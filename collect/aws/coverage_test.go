@@ -401,8 +401,11 @@ func TestEveryCallFailing(t *testing.T) {
 		}
 		for _, call := range s.Calls {
 			_, operation, _ := strings.Cut(call, ":")
-			if name := s.Name + " " + operation; denied[operation] == (undenied[name] != "") {
-				t.Errorf("%s: denied %v; undenied has %q", name, denied[operation], undenied[name])
+			switch name := s.Name + " " + operation; {
+			case !denied[operation] && undenied[name] == "":
+				t.Errorf("%s: the recorded estate never makes the call: record it, or name the test that has it fail in undenied", name)
+			case denied[operation] && undenied[name] != "":
+				t.Errorf("%s: the recorded estate makes the call: take it out of undenied", name)
 			}
 		}
 	}
