@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +12,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
 
 	"snap/store"
+	"snap/store/pyjson"
 )
 
 // Permission declares relationships (:AWSPrincipal)-[Relationship]->(Target):
@@ -541,7 +540,7 @@ func newConditions(texts []string) *conditions {
 	for _, text := range texts {
 		parts, keys, ok := conditionParts(text)
 		if !ok {
-			parts, keys = []string{asciiJSON(text)}, nil
+			parts, keys = []string{pyjson.Dump(text)}, nil
 		}
 		all = append(all, parts...)
 		for _, k := range keys {
@@ -558,132 +557,27 @@ func newConditions(texts []string) *conditions {
 // and the keys of the request that they are about. ok is false where it is
 // neither an object nor a list of something.
 func conditionParts(text string) (parts, keys []string, ok bool) {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	v, err := decode(d)
+	v, err := pyjson.Parse(text)
 	if err != nil {
-		return nil, nil, false
-	}
-	if _, more := d.Token(); more != io.EOF {
 		return nil, nil, false
 	}
 	list := []any{v}
 	switch v := v.(type) {
-	case object:
+	case pyjson.Object:
 	case []any:
 		list = v
 	default:
 		return nil, nil, false
 	}
 	for _, e := range list {
-		parts = append(parts, encode(e))
-		operators, _ := e.(object)
+		parts = append(parts, pyjson.Dump(e))
+		operators, _ := e.(pyjson.Object)
 		for _, o := range operators {
-			about, _ := o.value.(object)
+			about, _ := o.Value.(pyjson.Object)
 			for _, k := range about {
-				keys = append(keys, k.name)
+				keys = append(keys, k.Name)
 			}
 		}
 	}
 	return parts, keys, len(list) > 0
-}
-
-// object is a JSON object in its own order.
-type object []struct {
-	name  string
-	value any
-}
-
-func decode(d *json.Decoder) (any, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch token {
-	case json.Delim('{'):
-		o := object{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			value, err := decode(d)
-			if err != nil {
-				return nil, err
-			}
-			o = append(o, struct {
-				name  string
-				value any
-			}{name.(string), value})
-		}
-		_, err = d.Token()
-		return o, err
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			value, err := decode(d)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
-		}
-		_, err = d.Token()
-		return list, err
-	}
-	return token, nil
-}
-
-// encode writes JSON as Cartography does: blanks after commas and colons, ASCII
-// only.
-func encode(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return asciiJSON(v)
-	case object:
-		var parts []string
-		for _, e := range v {
-			parts = append(parts, asciiJSON(e.name)+": "+encode(e.value))
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	case []any:
-		var parts []string
-		for _, e := range v {
-			parts = append(parts, encode(e))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	}
-	return fmt.Sprint(v)
-}
-
-func asciiJSON(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\b':
-			b.WriteString(`\b`)
-		case r == '\f':
-			b.WriteString(`\f`)
-		case r < ' ' || r > '~' && r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

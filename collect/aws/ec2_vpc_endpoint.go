@@ -9,6 +9,7 @@ import (
 
 	"snap/collect/aws/api"
 	"snap/store/kind"
+	"snap/store/pyjson"
 )
 
 // ec2VPCEndpoint is a VPC's private way to a service: through interfaces in
@@ -130,16 +131,16 @@ func ec2DNSEntries(entries []types.DnsEntry) *string {
 	if len(entries) == 0 {
 		return nil
 	}
-	list := make([]jsonObject, len(entries))
+	list := make([]pyjson.Object, len(entries))
 	for i, e := range entries {
-		list[i] = jsonObject{}
+		list[i] = pyjson.Object{}
 		if e.DnsName != nil {
-			list[i] = append(list[i], jsonMember{"DnsName", *e.DnsName})
+			list[i] = append(list[i], pyjson.Member{"DnsName", *e.DnsName})
 		}
 		if e.HostedZoneId != nil {
-			list[i] = append(list[i], jsonMember{"HostedZoneId", *e.HostedZoneId})
+			list[i] = append(list[i], pyjson.Member{"HostedZoneId", *e.HostedZoneId})
 		}
 	}
-	text := dumpJSON(list)
+	text := pyjson.Dump(list)
 	return &text
 }

@@ -15,6 +15,7 @@ import (
 
 	"snap/collect/aws/api"
 	"snap/store/kind"
+	"snap/store/pyjson"
 )
 
 // iamUser is an IAM user. It is read from an iamPrincipal, as are groups and
@@ -400,7 +401,7 @@ func (d *iamDetails) members(group string) []string {
 
 // putIAMTrust puts whom a role's trust policy names, and returns them. As in
 // Cartography, neither effect nor conditions count: to be named is enough.
-func putIAMTrust(at *api.Cell, statements []jsonObject) []string {
+func putIAMTrust(at *api.Cell, statements []pyjson.Object) []string {
 	trusted := []string{}
 	for _, s := range statements {
 		for _, p := range policyPrincipals(s) {

@@ -13,6 +13,7 @@ import (
 
 	"snap/collect/aws/api"
 	"snap/store/kind"
+	"snap/store/pyjson"
 )
 
 // iamManagedPolicy is a managed policy, AWS's own or the account's, that is
@@ -190,17 +191,17 @@ func putIAMStatements(at *api.Cell, policyID, document string) {
 // "policy/statement/Sid"; those without a Sid are counted from 1. Where a Sid
 // is such a number too, Cartography keeps the last statement of that id; here
 // the earlier one keeps its own node, with "#" and its place in the policy.
-func iamStatementRows(policyID string, statements []jsonObject) []iamStatement {
+func iamStatementRows(policyID string, statements []pyjson.Object) []iamStatement {
 	var rows []iamStatement
 	taken, unnamed := map[string]int{}, 0
 	for i, s := range statements {
-		sid := s.text("Sid")
+		sid := s.Text("Sid")
 		name := aws.ToString(sid)
 		if name == "" {
 			unnamed++
 			name = strconv.Itoa(unnamed)
 		}
-		row := iamStatement{ID: policyID + "/statement/" + name, Effect: s.text("Effect"), Sid: sid, PolicyID: policyID}
+		row := iamStatement{ID: policyID + "/statement/" + name, Effect: s.Text("Effect"), Sid: sid, PolicyID: policyID}
 		if earlier, ok := taken[row.ID]; ok {
 			rows[earlier].ID += "#" + strconv.Itoa(earlier+1)
 		}
@@ -208,14 +209,14 @@ func iamStatementRows(policyID string, statements []jsonObject) []iamStatement {
 		for name, list := range map[string]*[]string{
 			"Action": &row.Action, "NotAction": &row.NotAction, "Resource": &row.Resource, "NotResource": &row.NotResource,
 		} {
-			v, _ := s.get(name)
+			v, _ := s.Get(name)
 			*list = stringsOf(v)
 		}
-		if condition, ok := s.get("Condition"); ok {
+		if condition, ok := s.Get("Condition"); ok {
 			if _, list := condition.([]any); !list {
 				condition = []any{condition}
 			}
-			row.Condition = aws.String(dumpJSON(condition))
+			row.Condition = aws.String(pyjson.Dump(condition))
 		}
 		rows = append(rows, row)
 	}
@@ -228,11 +229,11 @@ type policyPrincipal struct{ Type, Name string }
 
 // policyPrincipals are the principals of a statement. "Principal": "*" is any
 // principal of AWS.
-func policyPrincipals(statement jsonObject) []policyPrincipal {
-	v, _ := statement.get("Principal")
-	principals, ok := v.(jsonObject)
+func policyPrincipals(statement pyjson.Object) []policyPrincipal {
+	v, _ := statement.Get("Principal")
+	principals, ok := v.(pyjson.Object)
 	if !ok {
-		principals = jsonObject{{"AWS", v}}
+		principals = pyjson.Object{{"AWS", v}}
 	}
 	var out []policyPrincipal
 	for _, m := range principals {

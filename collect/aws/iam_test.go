@@ -19,6 +19,7 @@ import (
 
 	"snap/collect/aws/api"
 	"snap/store/kind"
+	"snap/store/pyjson"
 )
 
 func TestIAMStatementRows(t *testing.T) {
@@ -60,11 +61,11 @@ func TestPolicyPrincipals(t *testing.T) {
 		`{"Principal":{}}`:                              nil,
 		`{"NotPrincipal":{"AWS":"c"}}`:                  nil,
 	} {
-		v, err := parseJSON(statement)
+		v, err := pyjson.Parse(statement)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := policyPrincipals(v.(jsonObject)); !slices.Equal(got, want) {
+		if got := policyPrincipals(v.(pyjson.Object)); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", statement, got, want)
 		}
 	}

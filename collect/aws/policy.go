@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"snap/store/pyjson"
 )
 
 // anonymousAccess tells whether a resource policy lets anybody on the internet
@@ -24,7 +26,7 @@ func anonymousAccess(document string) (access bool, actions []string, err error)
 	for _, s := range statements {
 		if openToAll(s) {
 			access = true
-			list, _ := s.get("Action")
+			list, _ := s.Get("Action")
 			actions = append(actions, stringsOf(list)...)
 		}
 	}
@@ -33,29 +35,29 @@ func anonymousAccess(document string) (access bool, actions []string, err error)
 }
 
 // openToAll tells whether a statement lets anybody in.
-func openToAll(statement jsonObject) bool {
-	if effect := statement.text("Effect"); effect == nil || *effect != "Allow" {
+func openToAll(statement pyjson.Object) bool {
+	if effect := statement.Text("Effect"); effect == nil || *effect != "Allow" {
 		return false
 	}
 	if !openCondition(statement) {
 		return false
 	}
-	if _, ok := statement.get("NotPrincipal"); ok {
+	if _, ok := statement.Get("NotPrincipal"); ok {
 		return true
 	}
 	return slices.ContainsFunc(principals(statement), openARN)
 }
 
 // principals are whom a statement speaks of, whatever their form.
-func principals(statement jsonObject) []string {
-	v, _ := statement.get("Principal")
-	object, ok := v.(jsonObject)
+func principals(statement pyjson.Object) []string {
+	v, _ := statement.Get("Principal")
+	object, ok := v.(pyjson.Object)
 	if !ok {
 		return stringsOf(v)
 	}
 	var all []string
 	for _, kind := range [...]string{"AWS", "Service", "Federated"} {
-		v, _ := object.get(kind)
+		v, _ := object.Get(kind)
 		all = append(all, stringsOf(v)...)
 	}
 	return all
@@ -85,12 +87,12 @@ var limitingOperators = regexp.MustCompile(`^(?i:((ForAllValues|ForAnyValue):)?(
 
 // openCondition tells whether the statement's condition limits nothing: it has
 // no limit, or one that everybody meets.
-func openCondition(statement jsonObject) bool {
-	v, _ := statement.get("Condition")
-	condition, _ := v.(jsonObject)
+func openCondition(statement pyjson.Object) bool {
+	v, _ := statement.Get("Condition")
+	condition, _ := v.(pyjson.Object)
 	limited := false
 	for _, operator := range condition {
-		keys, ok := operator.Value.(jsonObject)
+		keys, ok := operator.Value.(pyjson.Object)
 		if !ok || !limitingOperators.MatchString(operator.Name) {
 			continue
 		}

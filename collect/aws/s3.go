@@ -17,6 +17,7 @@ import (
 
 	"snap/collect/aws/api"
 	"snap/store/kind"
+	"snap/store/pyjson"
 )
 
 // s3Bucket is a bucket with what its own sub-calls say of it. Its anonymous
@@ -377,17 +378,17 @@ func s3Statements(bucket, document string) ([]s3PolicyStatement, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseJSON(document)
+	v, err := pyjson.Parse(document)
 	if err != nil {
 		return nil, err
 	}
-	policy, _ := v.(jsonObject)
+	policy, _ := v.(pyjson.Object)
 	var rows []s3PolicyStatement
 	for i, s := range statements {
 		row := s3PolicyStatement{
 			ID: bucket + "/policy_statement/" + strconv.Itoa(i+1), Bucket: bucket,
-			PolicyID: policy.text("Id"), PolicyVersion: policy.text("Version"),
-			SID: s.text("Sid"), Effect: s.text("Effect"),
+			PolicyID: policy.Text("Id"), PolicyVersion: policy.Text("Version"),
+			SID: s.Text("Sid"), Effect: s.Text("Effect"),
 			Principal: dumpMember(s, "Principal"), Condition: dumpMember(s, "Condition"),
 		}
 		if row.SID != nil {
@@ -401,18 +402,18 @@ func s3Statements(bucket, document string) ([]s3PolicyStatement, error) {
 }
 
 // dumpMember is a member's JSON text, nil where there is none.
-func dumpMember(o jsonObject, name string) *string {
-	v, ok := o.get(name)
+func dumpMember(o pyjson.Object, name string) *string {
+	v, ok := o.Get(name)
 	if !ok {
 		return nil
 	}
-	return aws.String(dumpJSON(v))
+	return aws.String(pyjson.Dump(v))
 }
 
 // textOrList is a member that may be a text or a list of them; bare tells that
 // it was the text.
-func textOrList(o jsonObject, name string) (list []string, bare bool) {
-	v, _ := o.get(name)
+func textOrList(o pyjson.Object, name string) (list []string, bare bool) {
+	v, _ := o.Get(name)
 	_, bare = v.(string)
 	return stringsOf(v), bare
 }
