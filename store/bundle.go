@@ -489,7 +489,16 @@ func (b *bundle) structure(m *Manifest) []error {
 	if err := between("end of the bundle", before.offset+before.size, before.offset+before.size+end, make([]byte, end)); err != nil {
 		return []error{err}
 	}
-	if want := bundleSize(m, b.first); b.size != want {
+	return b.glance(m)
+}
+
+// glance compares the length with what the manifest says.
+func (b *bundle) glance(m *Manifest) []error {
+	want := bundleSize(m, b.first)
+	switch {
+	case b.size < want:
+		return []error{damaged("end of the bundle", "the bundle is cut off: it has %d bytes of %d", b.size, want)}
+	case b.size > want:
 		return []error{damaged("end of the bundle", "%d bytes follow that do not belong to it", b.size-want)}
 	}
 	return nil

@@ -694,3 +694,27 @@ func TestManifestOnly(t *testing.T) {
 		t.Errorf("with a changed manifest: %v", err)
 	}
 }
+
+// TestManifestOnlyBundle: of a bundle the length is looked at, too.
+func TestManifestOnlyBundle(t *testing.T) {
+	b := bundleOf(t, tiny(t), BundleOptions{})
+	only := OpenOptions{ManifestOnly: true}
+	if _, err := inspectBytes(t, b[:len(b)-1], only); !isDamaged(err) || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("cut off: %v", err)
+	}
+	if _, err := inspectBytes(t, append(slices.Clone(b), 0), only); !isDamaged(err) {
+		t.Errorf("with a byte more: %v", err)
+	}
+	// Whatever else is wrong Verify finds, in each header and all that fills up.
+	for _, at := range []int{len(b) - 1, len(b) - tarEnd - 1} {
+		bad := slices.Clone(b)
+		bad[at] ^= 1
+		path := filepath.Join(t.TempDir(), "x.snap")
+		ok(t, os.WriteFile(path, bad, 0o600))
+		s := must(OpenWith(path, only))(t)
+		if errors.Join(s.Verify(ctx, false)...) == nil {
+			t.Errorf("byte %d of %d: not noticed", at, len(b))
+		}
+		ok(t, s.Close())
+	}
+}

@@ -26,7 +26,7 @@ import (
 // together hold more than memoryLimit, the rows of a table are written, sorted,
 // to a temporary file as a run, and the runs are merged when the cell ends.
 const (
-	memoryLimit = 40 << 20     // bytes that a writer's cells hold
+	memoryLimit = 24 << 20     // bytes that a writer's cells hold
 	leastRun    = 64           // a run has at least this part of the limit, lest there be too many
 	mergeBuffer = 16 << 20     // bytes that the runs of a table are read through
 	refSize     = 64 + 64 + 16 // about what is kept beside a row's packed values

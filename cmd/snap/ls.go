@@ -23,8 +23,9 @@ func lsCommand() *command {
 	var cells bool
 	return &command{
 		name: "ls", args: "SNAPSHOT", short: "say what a snapshot holds and how complete it is",
-		long: `Prints the accounts, tables and cells of a snapshot. It reads a directory's
-manifest only: snap verify tells whether the files are there. Of a directory of collect --store it lists the runs.
+		long: `Prints the accounts, tables and cells of a snapshot. It reads the manifest only: snap
+verify tells whether the files are there. Of a directory of collect --store it lists
+the runs.
 
 ` + where,
 		flags: func(f *pflag.FlagSet) {

@@ -135,10 +135,10 @@ func ec2DNSEntries(entries []types.DnsEntry) *string {
 	for i, e := range entries {
 		list[i] = pyjson.Object{}
 		if e.DnsName != nil {
-			list[i] = append(list[i], pyjson.Member{"DnsName", *e.DnsName})
+			list[i] = append(list[i], pyjson.Member{Name: "DnsName", Value: *e.DnsName})
 		}
 		if e.HostedZoneId != nil {
-			list[i] = append(list[i], pyjson.Member{"HostedZoneId", *e.HostedZoneId})
+			list[i] = append(list[i], pyjson.Member{Name: "HostedZoneId", Value: *e.HostedZoneId})
 		}
 	}
 	text := pyjson.Dump(list)

@@ -233,7 +233,7 @@ func policyPrincipals(statement pyjson.Object) []policyPrincipal {
 	v, _ := statement.Get("Principal")
 	principals, ok := v.(pyjson.Object)
 	if !ok {
-		principals = pyjson.Object{{"AWS", v}}
+		principals = pyjson.Object{{Name: "AWS", Value: v}}
 	}
 	var out []policyPrincipal
 	for _, m := range principals {
