@@ -815,6 +815,21 @@ func TestJobs(t *testing.T) {
 	}; !reflect.DeepEqual(timeless(r.Analysis), want) {
 		t.Errorf("%+v", r.Analysis)
 	}
+
+	// What a run did not find again goes with Clean, if what it reads is complete.
+	marked := []Job{{Name: "marked", Reads: []string{"net"}, Scope: PerAccount,
+		Set:   []string{"MATCH (a:AWSAccount {id: $account})-[:RESOURCE]->(v:Vpc) WHERE $tag = 300 MERGE (a)-[r:MARKED]->(v) SET r.lastupdated = $tag"},
+		Clean: []string{"MATCH (:AWSAccount {id: $account})-[r:MARKED]->() WHERE r.lastupdated <> $tag DELETE r"}}}
+	for _, c := range []struct {
+		tag  int64
+		two  store.State
+		want string
+	}{{300, store.Complete, `["1"]["2"]`}, {400, store.Denied, `["2"]`}, {500, store.Complete, ``}} {
+		net(net(newSnapshot(c.tag), "1", absent, store.Complete), "2", absent, c.two).load(t, g, Options{Jobs: marked})
+		if got := strings.ReplaceAll(query(t, g, "MATCH (a)-[:MARKED]->() RETURN a.id ORDER BY a.id"), "\n", ""); got != c.want {
+			t.Errorf("load %d: marked %s, want %s", c.tag, got, c.want)
+		}
+	}
 }
 
 // timeless are reports without how long the jobs took.

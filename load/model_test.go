@@ -142,7 +142,7 @@ func testModel(t *testing.T, random *rand.Rand, loads int) {
 				if chance(0.1) {
 					continue
 				}
-				state := []store.State{store.Complete, store.Complete, store.Complete, store.Complete, store.Partial, store.Denied, store.Failed}[random.IntN(7)]
+				state := []store.State{store.Complete, store.Complete, store.Complete, store.Complete, store.Complete, store.Partial, store.Denied, store.Failed, store.Skipped, store.Unsupported}[random.IntN(10)]
 				cell := "aws/" + account + "/" + c
 				complete[cell] = state == store.Complete
 				put := func(to kind.Sink) {

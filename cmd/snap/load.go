@@ -215,7 +215,7 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 		snap.Path, what, rows, links, verb, nodesGone, linksGone, r.Seconds, r.Tag)
 
 	w := tabwriter.NewWriter(out.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
-	fmt.Fprintf(w, "\nnodes\tnew\trelationships\tdeleted\t  label\n")
+	fmt.Fprintf(w, "\nnodes\tnew\trelationships\tdeleted\tseconds\t  label\n")
 	byLabel := map[string]load.TableReport{}
 	var order []string
 	for _, t := range r.Tables {
@@ -228,12 +228,12 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 		}
 		sum := byLabel[name]
 		sum.Rows, sum.NodesCreated, sum.Links = sum.Rows+t.Rows, sum.NodesCreated+t.NodesCreated, sum.Links+t.Links
-		sum.NodesDeleted, sum.LinksDeleted = sum.NodesDeleted+t.NodesDeleted, sum.LinksDeleted+t.LinksDeleted
+		sum.NodesDeleted, sum.LinksDeleted, sum.Seconds = sum.NodesDeleted+t.NodesDeleted, sum.LinksDeleted+t.LinksDeleted, sum.Seconds+t.Seconds
 		byLabel[name] = sum
 	}
 	for _, name := range order {
 		if t := byLabel[name]; t.Rows+t.Links+t.NodesDeleted+t.LinksDeleted > 0 {
-			fmt.Fprintf(w, "%d\t%d\t%d\t%d\t  %s\n", t.Rows, t.NodesCreated, t.Links, t.NodesDeleted, name)
+			fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.1f\t  %s\n", t.Rows, t.NodesCreated, t.Links, t.NodesDeleted, t.Seconds, name)
 		}
 	}
 	_ = w.Flush() // to the terminal
@@ -259,19 +259,40 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 			fmt.Fprintf(out.out, "  %s (%s): %d nodes, %d relationships\n", c, kept[c].State, kept[c].Nodes, kept[c].Links)
 		}
 	}
-	skipped := false
+	ran, seconds := 0, 0.0
+	for _, j := range r.Analysis {
+		if j.Ran {
+			ran, seconds = ran+1, seconds+j.Seconds
+		}
+	}
+	if ran > 0 {
+		would := ""
+		if r.DryRun {
+			would = "would run "
+		}
+		fmt.Fprintf(out.out, "\nAnalysis: %s%d of %d jobs, in %.1f s (--format json lists them)\n", would, ran, len(r.Analysis), seconds)
+	}
+	var skipped []string // the jobs' names
+	first, of := map[string]load.JobReport{}, map[string]int{}
 	for _, j := range r.Analysis {
 		if j.Ran || j.Cell == "" {
 			continue
 		}
-		if !skipped {
-			fmt.Fprintln(out.out, "\nAnalysis left as it was, because what it reads is not complete:")
-			skipped = true
+		if of[j.Name]++; of[j.Name] == 1 {
+			skipped, first[j.Name] = append(skipped, j.Name), j
 		}
-		where := ""
-		if j.Account != "" {
+	}
+	if len(skipped) > 0 {
+		fmt.Fprintln(out.out, "\nAnalysis left as it was, because what it reads is not complete:")
+	}
+	for _, name := range skipped {
+		j, where := first[name], ""
+		switch {
+		case of[name] > 1:
+			where = fmt.Sprintf(" in %d accounts, first", of[name])
+		case j.Account != "":
 			where = " in " + j.Account
 		}
-		fmt.Fprintf(out.out, "  %s%s: %s is %s\n", j.Name, where, j.Cell, j.State)
+		fmt.Fprintf(out.out, "  %s%s: %s is %s\n", name, where, j.Cell, j.State)
 	}
 }
