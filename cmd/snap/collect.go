@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"runtime/debug"
+	gometrics "runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -288,8 +289,8 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 		return err
 	}
 	defer w.Close()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(100) // main asks for more room, which a hundred accounts would fill
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		defer roomForGarbage()()
 	}
 
 	var tasks []collect.Task
@@ -385,4 +386,40 @@ func interrupted(ctx context.Context, err error) error {
 		return &exit{exitInterrupted, errInterrupted}
 	}
 	return err
+}
+
+// roomForGarbage lets the heap grow to enoughHeap before any of it is
+// collected, and to twice what lives beyond that: a hundred accounts must not
+// take what one may. The function that it returns ends it.
+func roomForGarbage() (end func()) {
+	ticker, done := time.NewTicker(100*time.Millisecond), make(chan struct{})
+	live := []gometrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	set := func() {
+		gometrics.Read(live)
+		debug.SetGCPercent(garbage(live[0].Value.Uint64()))
+	}
+	set()
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				set()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done) }
+}
+
+// enoughHeap is what the heap may always take, bytes.
+const enoughHeap = 192 << 20
+
+// garbage is how much garbage there may be, in percent of what lives.
+func garbage(live uint64) int {
+	live = max(live, 4<<20)
+	if live >= enoughHeap/2 {
+		return 100
+	}
+	return int((enoughHeap - live) * 100 / live)
 }

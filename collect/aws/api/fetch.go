@@ -55,10 +55,11 @@ func continuation[Page any](page *Page) string {
 	return ""
 }
 
-// subCalls bounds the sub-calls of one listing that are under way. The rate
-// limits and the run's concurrency bound them further, and share out places
-// fairly; this is for the memory.
-const subCalls = 64
+// subCalls bounds the sub-calls of one listing that are under way: as many as
+// a hundred a second have at 150 ms each. Each takes some 50 KB, in a hundred
+// accounts at once. The rate limits and the run's concurrency bound them
+// further, and share out places fairly.
+const subCalls = 16
 
 // Each calls fn for every item, several at a time, and returns the results in
 // the order of the items. The first error ends it, and comes with the results

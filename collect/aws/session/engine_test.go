@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+
+	"snap/store"
 )
 
 // One account with very many waiting gets no more places than one with few.
@@ -256,3 +260,77 @@ func TestRenewal(t *testing.T) {
 		t.Errorf("the profile was read %d times; want 2", loads)
 	}
 }
+
+// Who gives credentials may hang: nobody waits for it longer than for an answer.
+func TestRenewalHangs(t *testing.T) {
+	c := &credentials{current: keys{"old"}, timeout: 20 * time.Millisecond, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	began := time.Now()
+	for range 3 { // the others do not try again at once
+		if c.renew(t.Context(), aws.Credentials{AccessKeyID: "old"}) {
+			t.Error("renewed by nothing")
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("waited %s", took)
+	}
+}
+
+// A service that is not there is asked once, and only that service, there.
+func TestAbsences(t *testing.T) {
+	var a absences
+	k := bucketKey{"111111111111", "eu-west-1", "rds", "DescribeDBInstances"}
+	a.note(k, &smithy.GenericAPIError{Code: "AccessDenied"})
+	if err := a.check(k); err != nil {
+		t.Errorf("what is denied is taken for not there: %v", err)
+	}
+	a.note(k, &smithy.GenericAPIError{Code: "OptInRequired"})
+	k.operation = "DescribeDBClusters"
+	if err := a.check(k); err == nil || meaning(nil, err).State != store.Unsupported {
+		t.Errorf("another operation of it: %v; want it unsupported", err)
+	}
+	for _, other := range []bucketKey{{"111111111111", "eu-west-1", "ec2", "x"}, {"111111111111", "us-east-1", "rds", "x"}, {"222222222222", "eu-west-1", "rds", "x"}} {
+		if err := a.check(other); err != nil {
+			t.Errorf("%v: %v", other, err)
+		}
+	}
+}
+
+// Big answers are read a few at a time, small ones freely.
+func TestBigAnswersWaitForEachOther(t *testing.T) {
+	g := newGate(2)
+	var reading, most atomic.Int32
+	var all sync.WaitGroup
+	for i := range 12 {
+		size := 64 << 10
+		if i%2 == 0 {
+			size = 4 * bigAnswer
+		}
+		all.Go(func() {
+			place := &bigPlace{enter: func() error {
+				err := g.enter(t.Context(), "a")
+				most.Store(max(most.Load(), reading.Add(1)))
+				time.Sleep(time.Millisecond)
+				return err
+			}}
+			n, err := io.Copy(io.Discard, &bigBody{ReadCloser: io.NopCloser(io.LimitReader(zeros{}, int64(size))), place: place, left: bigAnswer})
+			if int(n) != size || err != nil || place.held != (size > bigAnswer) {
+				t.Errorf("%d of %d bytes, %v, a place: %v", n, size, err, place.held)
+			}
+			if place.held {
+				reading.Add(-1)
+				g.leave()
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() > 2 || g.places != 2 {
+		t.Errorf("%d were read at once, %d places are free; want 2", most.Load(), g.places)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -240,7 +240,8 @@ func (a *absences) note(k bucketKey, err error) {
 // role, its process or its SSO session again, and finds keys that were renewed
 // in the files meanwhile.
 type credentials struct {
-	load func(context.Context) (aws.CredentialsProvider, error)
+	load    func(context.Context) (aws.CredentialsProvider, error)
+	timeout time.Duration // of replacing them; 0: the request's alone
 
 	mu      sync.Mutex
 	current aws.CredentialsProvider
@@ -274,6 +275,11 @@ func (c *credentials) renew(ctx context.Context, refused aws.Credentials) bool {
 	}
 	if same(refused, c.refused) && time.Since(c.since) < hopeless {
 		return false
+	}
+	if c.timeout > 0 { // who gives credentials may hang, and all requests wait here
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, c.timeout)
+		defer done()
 	}
 	fresh, err := c.load(ctx)
 	if err == nil {

@@ -280,7 +280,7 @@ func reach(ctx context.Context, profile string, q *requests) (*reached, aws.Conf
 		return nil, cfg, err
 	}
 	account := "" // once it is known, the profile must go on leading to it
-	c := &credentials{current: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+	c := &credentials{current: cfg.Credentials, timeout: q.settings.ReadTimeout, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
 		again, err := load(ctx, profile, q)
 		if err != nil || account == "" {
 			return again.Credentials, err
