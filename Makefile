@@ -96,7 +96,7 @@ test-drift: build
 # make bench              all of them but those that need the oracle; some 40 minutes
 # make bench-store        the store against bare parquet-go, and its limits
 # make bench-collect      the collection at 50 ms a call, as recorded and for 100 accounts × 17 regions
-# make bench-load         loading against a bare UNWIND/MERGE loop, and its memory (ROWS: how many nodes)
+# make bench-load         loading against a bare UNWIND/MERGE loop, its memory (ROWS: how many nodes), permissions, CREATE
 # make bench-diff         a million rows against a million, beside a bare read of both; then against a graph (ROWS)
 # make bench-ec2          collecting and loading 20,000 instances, and how that grows from 2,000
 # make bench-cartography  the requests and seconds of Cartography and snap on the same fake AWS; needs the oracle
@@ -111,8 +111,8 @@ bench-collect: build
 	$(GO) run ./fixtures/cmd/benchcollect
 
 bench-load:
-	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchLoad$$' -v
-	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBench(Load|Permissions|Create)$$' -v
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v # in a process of its own
 
 bench-diff:
 	$(GO) test ./diff -run '^$$' -bench '^BenchmarkDiff$$' -benchtime 1x
