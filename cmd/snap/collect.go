@@ -289,8 +289,9 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 		return err
 	}
 	defer w.Close()
+	collected := func() {}
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		defer roomForGarbage()()
+		collected = roomForGarbage()
 	}
 
 	var tasks []collect.Task
@@ -338,6 +339,7 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 		p.step(fmt.Sprintf("%d rows · %d calls · %d throttled", rows, calls, throttles))
 	}})
 	p.finish()
+	collected()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("the collection stopped: %w; what is done is kept: snap collect --resume %s goes on", err, c.dir)
 	}
@@ -390,7 +392,8 @@ func interrupted(ctx context.Context, err error) error {
 
 // roomForGarbage lets the heap grow to enoughHeap before any of it is
 // collected, and to twice what lives beyond that: a hundred accounts must not
-// take what one may. The function that it returns ends it.
+// take what one may. The function that it returns ends it, and gives back what
+// is not needed: writing the manifest takes some times its size.
 func roomForGarbage() (end func()) {
 	ticker, done := time.NewTicker(100*time.Millisecond), make(chan struct{})
 	live := []gometrics.Sample{{Name: "/gc/heap/live:bytes"}}
@@ -409,7 +412,12 @@ func roomForGarbage() (end func()) {
 			}
 		}
 	}()
-	return func() { ticker.Stop(); close(done) }
+	return func() {
+		ticker.Stop()
+		close(done)
+		debug.SetGCPercent(50)
+		debug.FreeOSMemory()
+	}
 }
 
 // enoughHeap is what the heap may always take, bytes.
