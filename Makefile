@@ -70,6 +70,7 @@ NEO4J_CURRENT ?= 2026.08.1
 bench-load:
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchLoad$$' -v
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBench(Permissions|Create)$$' -v
 
 test-moving-in:
 	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingIn' -v
