@@ -192,7 +192,7 @@ func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][
 		switch {
 		case outOfMemory(err):
 			return nil, n, &tooLarge{line(err)}
-		case err == nil || !neo4j.IsRetryable(err) || time.Since(began)+pause > patience:
+		case err == nil || lostCommit(err) || !neo4j.IsRetryable(err) || time.Since(began)+pause > patience:
 			return rows, n, err
 		}
 		select {
@@ -245,8 +245,22 @@ func (g *Graph) attempt(ctx context.Context, statements []statement) (rows [][][
 		n.linksCreated += int64(c.RelationshipsCreated())
 		n.linksDeleted += int64(c.RelationshipsDeleted())
 	}
-	return rows, n, tx.Commit(ctx)
+	err = tx.Commit(ctx)
+	var connectivity *neo4j.ConnectivityError
+	if errors.As(err, &connectivity) {
+		err = &commitLost{err}
+	}
+	return rows, n, err
 }
+
+// commitLost says that it is unknown whether a transaction was committed: the
+// connection ended before the server said so.
+type commitLost struct{ cause error }
+
+func (e *commitLost) Error() string {
+	return "the connection was lost during a commit: " + e.cause.Error()
+}
+func (e *commitLost) Unwrap() error { return e.cause }
 
 // read runs one statement that changes nothing; the server would refuse one
 // that does.
@@ -351,9 +365,11 @@ func readOnly(err error) bool {
 	return c == "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase" || c == "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase"
 }
 
-// lostCommit tells by the text: the driver does not export the type.
+// lostCommit tells it of the driver's managed transactions, which read, by the
+// text: the driver does not export the type.
 func lostCommit(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "Connection lost during commit")
+	var lost *commitLost
+	return errors.As(err, &lost) || err != nil && strings.Contains(err.Error(), "Connection lost during commit")
 }
 
 // code is the server's code of an error, the last one where the driver has
@@ -400,6 +416,8 @@ func (g *Graph) explain(err error) error {
 		return g.errReadOnly()
 	case c == "Neo.ClientError.Security.Forbidden":
 		return fmt.Errorf("neo4j: user %s may not do this in %s: %s", g.user, g.uri, line(err))
+	case lostCommit(err):
+		return fmt.Errorf("neo4j: %s: %s", g.uri, line(err))
 	case errors.As(err, &connectivity):
 		inner := line(connectivity.Inner)
 		secure := strings.Contains(g.uri, "+s")
