@@ -41,8 +41,9 @@ func (s recorded) ExecuteRead(ctx context.Context, work neo4j.ManagedTransaction
 	return s.SessionWithContext.ExecuteRead(ctx, s.work(work), o...)
 }
 
-func (s recorded) ExecuteWrite(ctx context.Context, work neo4j.ManagedTransactionWork, o ...func(*neo4j.TransactionConfig)) (any, error) {
-	return s.SessionWithContext.ExecuteWrite(ctx, s.work(work), o...)
+func (s recorded) BeginTransaction(ctx context.Context, o ...func(*neo4j.TransactionConfig)) (neo4j.ExplicitTransaction, error) {
+	tx, err := s.SessionWithContext.BeginTransaction(ctx, o...)
+	return recordedTransaction{tx, s.r}, err
 }
 
 type recordedWork struct {
@@ -51,12 +52,26 @@ type recordedWork struct {
 }
 
 func (w recordedWork) Run(ctx context.Context, cypher string, params map[string]any) (neo4j.ResultWithContext, error) {
-	w.r.mu.Lock()
-	if !slices.Contains(w.r.seen, cypher) {
-		w.r.seen = append(w.r.seen, cypher)
-	}
-	w.r.mu.Unlock()
+	w.r.note(cypher)
 	return w.ManagedTransaction.Run(ctx, cypher, params)
+}
+
+type recordedTransaction struct {
+	neo4j.ExplicitTransaction
+	r *recorder
+}
+
+func (w recordedTransaction) Run(ctx context.Context, cypher string, params map[string]any) (neo4j.ResultWithContext, error) {
+	w.r.note(cypher)
+	return w.ExplicitTransaction.Run(ctx, cypher, params)
+}
+
+func (r *recorder) note(cypher string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.seen, cypher) {
+		r.seen = append(r.seen, cypher)
+	}
 }
 
 // What a load sends is what StatementsOf says of its tables, and else what

@@ -1,6 +1,6 @@
 MATCH (n) RETURN count(n);
 
-SHOW INDEXES YIELD type, state, entityType, labelsOrTypes, properties WHERE type = 'RANGE' AND state = 'ONLINE' RETURN entityType, labelsOrTypes, properties;
+SHOW INDEXES YIELD type, state, entityType, labelsOrTypes, properties WHERE type IN ['RANGE', 'BTREE'] AND state = 'ONLINE' RETURN entityType, labelsOrTypes, properties;
 
 CREATE INDEX IF NOT EXISTS FOR ()-[x:`TRUSTS`]-() ON (x.`_sub_resource_label`, x.`_sub_resource_id`);
 
