@@ -81,11 +81,12 @@ func TestBenchWriting(t *testing.T) {
 	for _, c := range []struct {
 		what         string
 		theirs, ours int
-	}{{"into a server just started", 0, 0}, {"the same again", 1, 1}, {"into a server that was emptied", 0, 2}} {
+		warm         bool // the server knows snap's statements; else their planning is what takes the time
+	}{{"into a server just started", 0, 0, false}, {"the same again", 1, 1, false}, {"into a server that was emptied", 0, 2, true}} {
 		writing := whole[c.theirs] - own[c.theirs]
 		times := writing / ours[c.ours]
 		fmt.Printf("| %s | %.1f s | %.1f s | %.1f s | %.0f × |\n", c.what, whole[c.theirs], writing, ours[c.ours], times)
-		if times < 20 {
+		if c.warm && times < 20 {
 			t.Errorf("%s: %.1f × as fast, want 20", c.what, times)
 		}
 	}
