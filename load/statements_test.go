@@ -79,7 +79,9 @@ func (r *recorder) note(cypher string) {
 func TestStatements(t *testing.T) {
 	direct := testGraph(t)
 	r := &recorder{DriverWithContext: direct.driver}
-	g := &Graph{driver: r, uri: direct.uri, dynamic: direct.dynamic}
+	recording := *direct
+	recording.driver = r
+	g := &recording
 	always := Options{smallRows: -1} // each table by its own statements
 	first(100).load(t, g, always)
 	// Something of Cartography's, and every way to be gone: a node, a
