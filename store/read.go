@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path"
 	"runtime"
@@ -522,7 +523,9 @@ func (s *schema) decode(b content, id CellID, f File, take func(kind.Row) bool) 
 	if got, want := file.Schema().String(), s.parquet.String(); got != want {
 		return damaged(f.Path, "its columns are not those of the manifest")
 	}
-	for key, want := range metadata(id, f.Table) {
+	says := metadata(id, f.Table)
+	for _, key := range slices.Sorted(maps.Keys(says)) { // the same error each time
+		want := says[key]
 		if key == metaFormat {
 			continue
 		}

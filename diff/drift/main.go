@@ -210,6 +210,11 @@ func (e *entry) belongings() []string {
 				out = append(out, s)
 			}
 		}
+		for _, v := range r.Removed {
+			if s, ok := v.(string); ok && e.Table == "iam_role" && r.Type == "TRUSTS_AWS_PRINCIPAL" {
+				out = append(out, s) // whom no other role may name
+			}
+		}
 	}
 	return out
 }

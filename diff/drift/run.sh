@@ -11,7 +11,7 @@ export ORACLE_RUN="$dir/run" MOTO_PORT="${MOTO_PORT:-5381}" FRONT_PORT="${FRONT_
 mkdir "$ORACLE_RUN"
 trap '"$ORACLE" down >/dev/null 2>&1; rm -rf "$dir"' EXIT
 "$ORACLE" up --cache
-"$ORACLE" seed "${SEED:-2}" "${SCALE:-0.5}" >/dev/null
+"$ORACLE" seed "${SEED:-2}" "${SCALE:-0.5}" --no-verify >"$dir/seed.log" 2>&1 || { tail "$dir/seed.log" >&2; exit 1; }
 eval "$("$ORACLE" profiles "$dir/profiles")"
 collect() { "$snap" collect --aws-sync-all-profiles --aws-regions us-east-1,eu-west-1,ap-southeast-2 -o "$1" 2>/dev/null | head -1; }
 collect "$dir/before"
