@@ -1,10 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	smithy "github.com/aws/smithy-go/middleware"
@@ -95,6 +98,24 @@ func withoutAccount(address string) string {
 		return address[len("111111111111."):]
 	}
 	return address
+}
+
+// sender sends a request with a body of its own. smithy-go (v1.28) closes the
+// request's as soon as the answer's head is there; where net/http has not read it
+// to its end by then, it closes the connection under the rest of the answer.
+type sender struct{ aws.HTTPClient }
+
+func (s sender) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return s.HTTPClient.Do(r)
+	}
+	body, err := io.ReadAll(r.Body) // in memory anyway
+	if err != nil {
+		return nil, err
+	}
+	own := *r
+	own.Body = io.NopCloser(bytes.NewReader(body))
+	return s.HTTPClient.Do(&own)
 }
 
 // errReadTimeout is an attempt that took longer than the read timeout. It

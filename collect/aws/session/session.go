@@ -353,6 +353,7 @@ func load(ctx context.Context, profile string, q *requests) (aws.Config, error) 
 		}
 		cfg.EndpointResolverWithOptions = nil //nolint:staticcheck // see above: only for the credentials
 	}
+	cfg.HTTPClient = sender{cfg.HTTPClient} // not before: AWS_CA_BUNDLE wants the SDK's own client
 	// The run's own settings hold, not AWS_MAX_ATTEMPTS.
 	cfg.Retryer, cfg.RetryMaxAttempts = func() aws.Retryer { return newRetryer(q.settings.Retries, q.settings.Patience) }, 0
 	return cfg, nil
