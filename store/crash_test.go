@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +18,9 @@ import (
 
 // op is one operation on a disk that changes it.
 type op struct {
-	do       string // "mkdir", "create", "append", "write", "sync", "close", "rename", "remove", "syncdir", "lock", "unlock"
+	do       string // "mkdir", "create", "append", "write", "sync", "close", "rename", "remove", "syncdir", "flush", "lock", "unlock"
 	name, to string
+	names    []string // of flush
 	data     []byte
 }
 
@@ -123,6 +123,10 @@ func (d *testDisk) SyncDir(name string) error {
 	err := d.note(op{do: "syncdir", name: name})
 	time.Sleep(d.pause)
 	return err
+}
+
+func (d *testDisk) Flush(names []string) error {
+	return d.note(op{do: "flush", names: names})
 }
 
 func (d *testDisk) List(name string) ([]fs.DirEntry, error) {
@@ -234,6 +238,18 @@ func after(begin tree, ops []op) map[string]tree {
 		now[p], kept[p] = i, i
 	}
 	open := map[string]*inode{} // by the name that it was opened by
+	syncdir := func(name string) {
+		for p := range kept {
+			if _, there := now[p]; !there && path.Dir(p) == name {
+				delete(kept, p)
+			}
+		}
+		for p, i := range now {
+			if path.Dir(p) == name {
+				kept[p] = i
+			}
+		}
+	}
 	for _, o := range ops {
 		switch o.do {
 		case "mkdir":
@@ -257,14 +273,13 @@ func after(begin tree, ops []op) map[string]tree {
 		case "unlock":
 			delete(now, o.name)
 		case "syncdir":
-			for p := range kept {
-				if _, there := now[p]; !there && path.Dir(p) == o.name {
-					delete(kept, p)
-				}
-			}
-			for p, i := range now {
-				if path.Dir(p) == o.name {
-					kept[p] = i
+			syncdir(o.name)
+		case "flush":
+			for _, name := range o.names {
+				if i := now[name]; i != nil {
+					i.kept = i.data
+				} else {
+					syncdir(name)
 				}
 			}
 		}
@@ -517,43 +532,74 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestSynced finds files that are closed or named for good before they are
-// synced.
+// TestSynced finds files that are named for good before they are written, and
+// what is not durable before the manifest is.
 func TestSynced(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	d := &testDisk{}
 	must(collect(dir, d))(t)
 	must(again(dir, d))(t)
-	dirty := map[string]bool{}
-	unsynced := map[string]string{} // directory → what happened in it
-	closed, journaled := 0, 0
+	writing := map[string]bool{} // files that are open, by the name that they were opened by
+	dirty := map[string]string{} // file or directory → what happened to it that is not durable
+	renamed, committed := 0, 0
 	for _, o := range d.ops {
 		switch o.do {
+		case "create", "append":
+			writing[o.name] = true
 		case "write":
-			if o.name == journalFile && bytes.Contains(o.data, []byte(`"cell"`)) {
-				journaled++
-				for in, what := range unsynced {
-					t.Errorf("the journal names a cell before %s of %s is synced", what, in)
+			dirty[o.name] = "write"
+		case "sync":
+			delete(dirty, o.name)
+		case "close":
+			delete(writing, o.name)
+		case "rename":
+			if writing[o.name] {
+				t.Errorf("rename of %s before it is closed", o.name)
+			}
+			renamed++
+			if what := dirty[o.name]; what != "" {
+				dirty[o.to] = what
+				delete(dirty, o.name)
+			}
+			dirty[path.Dir(o.to)] = "rename to " + o.to
+			if o.to == manifestFile {
+				committed++
+				delete(dirty, ".") // synced next
+				for name, what := range dirty {
+					if name != journalFile {
+						t.Errorf("there is a manifest before %s is durable: %s", name, what)
+					}
 				}
 			}
-			dirty[o.name] = true
-		case "sync":
-			dirty[o.name] = false
-		case "close", "rename":
-			if dirty[o.name] {
-				t.Errorf("%s of %s before it is synced", o.do, o.name)
-			}
-			closed++
-			if o.do == "rename" {
-				unsynced[path.Dir(o.to)] = "rename to " + o.to
-			}
 		case "mkdir":
-			unsynced[path.Dir(o.name)] = "mkdir " + o.name
+			dirty[path.Dir(o.name)] = "mkdir " + o.name
 		case "syncdir":
-			delete(unsynced, o.name)
+			delete(dirty, o.name)
+		case "flush":
+			for _, name := range o.names {
+				delete(dirty, name)
+			}
 		}
 	}
-	if closed < 10 || journaled < 4 {
-		t.Errorf("only %d files closed or renamed and %d cells noted", closed, journaled)
+	if renamed < 8 || committed != 2 || len(dirty) > 0 {
+		t.Errorf("%d files renamed, %d manifests, in the end not durable: %v", renamed, committed, dirty)
+	}
+}
+
+// TestFlush makes durable what is there, in both ways, and tells what is not.
+func TestFlush(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700))
+	ok(t, os.WriteFile(filepath.Join(dir, "a", "b", "f"), []byte("x"), 0o600))
+	d := must(openRooted(dir))(t).(writable)
+	names := []string{".", "a", "a/b", "a/b/f"}
+	ok(t, d.Flush(names))
+	ok(t, d.flushEach(names))
+	if err := d.flushEach(append(names, "a/c")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	ok(t, d.Close())
+	if d.Flush(names) == nil {
+		t.Error("flushed after it was closed")
 	}
 }

@@ -51,8 +51,8 @@ func TestFlight(t *testing.T) {
 }
 
 // TestTogether ends many cells at once: all are recorded, before and after an
-// interruption, and directories and the journal were flushed fewer times than
-// one cell after another would have it.
+// interruption, and the journal was flushed fewer times than one cell after
+// another would have it.
 func TestTogether(t *testing.T) {
 	const n = 64
 	id := func(i int) CellID {
@@ -73,8 +73,8 @@ func TestTogether(t *testing.T) {
 	}
 	all.Wait()
 	ok(t, w.Close())
-	// Whenever the journal is written to, a power cut would leave the files of
-	// every cell that it names.
+	// Whenever the journal is written to, the files of every cell that it names
+	// are there.
 	flushes, named := 0, map[File]bool{}
 	for i, o := range d.ops {
 		if o.do == "sync" && o.name == journalFile {
@@ -90,10 +90,10 @@ func TestTogether(t *testing.T) {
 				named[f] = true
 			}
 		}
-		left := after(tree{}, d.ops[:i])["names lost"]
+		left := after(tree{}, d.ops[:i])["process died"]
 		for f := range named {
 			if kept := left[f.Path]; kept == nil || hexSHA256(kept.data) != f.SHA256 {
-				t.Fatalf("operation %d: the journal names %s before it is durable", i, f.Path)
+				t.Fatalf("operation %d: the journal names %s before it is there", i, f.Path)
 			}
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // disk is what the writer does to a snapshot's directory; names are relative to
@@ -21,6 +23,7 @@ type disk interface {
 	Rename(from, to string) error         // replaces to
 	Remove(name string) error             // a file or an empty directory
 	SyncDir(name string) error            // makes creations, renames and removals in it durable
+	Flush(names []string) error           // makes these files and directories durable; they are all that was written and not synced
 	Lock(name string) (release, error)    // ErrLocked while another process holds it
 	opener
 	List(dir string) ([]fs.DirEntry, error) // by name
@@ -54,13 +57,25 @@ type release func() error
 // whatever links it contains.
 type rooted struct{ *os.Root }
 
+// writable is rooted for a writer.
+type writable struct {
+	rooted
+	top *os.File // the directory, open from the beginning: Flush tells what could not be written since then
+}
+
 func openRooted(dir string) (disk, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return rooted{root}, nil
+	top, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return writable{rooted{root}, top}, nil
 }
+
+func (d writable) Close() error { return errors.Join(d.top.Close(), d.Root.Close()) }
 
 func (d rooted) Mkdir(name string) error { return d.Root.Mkdir(name, 0o700) }
 
@@ -133,16 +148,35 @@ func (d rooted) Lock(name string) (release, error) {
 	}
 }
 
-// writeFile makes a file durable under its name or leaves the name as it was:
-// a temporary file beside it is written and renamed. write gives the name,
-// which may depend on what was written.
-func writeFile(d disk, temp string, write func(io.Writer) (name string, err error)) (err error) {
-	f, err := d.Create(temp)
+// flushEach is Flush for a disk that cannot do it at once.
+func (d rooted) flushEach(names []string) error {
+	var g errgroup.Group
+	g.SetLimit(32) // a disk makes many durable in the time of one
+	for _, name := range names {
+		g.Go(func() error { return d.SyncDir(name) })
+	}
+	return g.Wait()
+}
+
+// writeFile makes a file durable under its name or leaves the name as it was.
+// write gives the name, which may depend on what was written.
+func writeFile(d disk, temp string, write func(io.Writer) (name string, err error)) error {
+	name, err := place(d, temp, true, write)
 	if err != nil {
 		return err
 	}
-	name, err := write(f)
-	if err == nil {
+	return d.SyncDir(path.Dir(name))
+}
+
+// place gives a file its name when it is whole: a temporary file beside it is
+// written, synced if it is to be durable at once, and renamed.
+func place(d disk, temp string, durable bool, write func(io.Writer) (name string, err error)) (name string, err error) {
+	f, err := d.Create(temp)
+	if err != nil {
+		return "", err
+	}
+	name, err = write(f)
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {
@@ -153,9 +187,9 @@ func writeFile(d disk, temp string, write func(io.Writer) (name string, err erro
 	}
 	if err != nil {
 		d.Remove(temp) // no more than tidy: what stays is swept when the collection resumes
-		return err
+		return "", err
 	}
-	return d.SyncDir(path.Dir(name))
+	return name, nil
 }
 
 // makeDir creates dir, where it is missing, as durably as its content will be.

@@ -20,9 +20,11 @@ import (
 	"snap/store/kind"
 )
 
-// Writer writes a snapshot, cell by cell. A cell's files are durable before
-// the journal names them, and the manifest is last, so that whatever happens
-// the directory is a whole snapshot, or one to be resumed, or none.
+// Writer writes a snapshot, cell by cell. A cell's files have their names
+// before the journal has theirs, all are durable before the manifest, and that
+// is last, so that whatever happens the directory is a whole snapshot, or one
+// to be resumed, or none. When the machine goes down, files that the journal
+// names may be lost: who resumes compares each with its hash.
 // It is safe for concurrent use.
 type Writer struct {
 	dir    string
@@ -46,8 +48,7 @@ type Writer struct {
 	lines     bytes.Buffer     // for the journal, of cells that ended
 	broken    error            // after it nothing can be written
 
-	recording flight   // flush
-	syncs     sync.Map // of *flight by directory: many cells' directories lie in one
+	recording flight // flush
 }
 
 // Create begins a snapshot in dir, which must be empty or missing. Of m it
@@ -199,8 +200,8 @@ func (w *Writer) begin() error {
 
 func (w *Writer) temp(dir string) string { return tempName(dir, w.temps.Add(1)) }
 
-// record adds a cell that ended, durably. Cells that end at the same time share
-// one flush.
+// record adds a cell that ended. Cells that end at the same time share one flush
+// of the journal.
 func (w *Writer) record(c Cell, tables []*kind.Table) error {
 	e := entry{Cell: &c}
 	w.mu.Lock()
@@ -313,7 +314,7 @@ func (w *Writer) sameTables(sync string, tables []*kind.Table) error {
 	return nil
 }
 
-// mkdirs makes a directory and those above it, durably.
+// mkdirs makes a directory and those above it.
 func (w *Writer) mkdirs(dir string) error {
 	w.mu.Lock()
 	there := w.dirs[dir]
@@ -321,15 +322,10 @@ func (w *Writer) mkdirs(dir string) error {
 	if there {
 		return nil
 	}
-	parent := path.Dir(dir)
-	if err := w.mkdirs(parent); err != nil {
+	if err := w.mkdirs(path.Dir(dir)); err != nil {
 		return err
 	}
 	if err := w.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	of, _ := w.syncs.LoadOrStore(parent, new(flight))
-	if err := of.(*flight).do(func() error { return w.disk.SyncDir(parent) }); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -476,8 +472,8 @@ func (c *CellWriter) Rows() int64 {
 }
 
 // Close ends the cell: it writes a file for each table that has rows and then
-// records the outcome, all durable when it returns nil. tables are all tables
-// of the cell's sync. After an error nothing of the cell is recorded; the
+// records the outcome. When it returns nil the death of the process takes
+// nothing of it. tables are all tables of the cell's sync. After an error nothing of the cell is recorded; the
 // caller may begin it again with Writer.Cell. Close takes place once.
 func (c *CellWriter) Close(tables []*kind.Table, o Outcome) error {
 	c.mu.Lock()
@@ -555,7 +551,9 @@ func (w *Writer) writeTable(id CellID, part *rows) (File, error) {
 	if err := w.mkdirs(dir); err != nil {
 		return f, err
 	}
-	err := writeFile(w.disk, w.temp(dir), func(out io.Writer) (_ string, err error) {
+	// A file of the same content may be one of the snapshot that is there, which
+	// has to hold whatever happens.
+	_, err := place(w.disk, w.temp(dir), w.committed, func(out io.Writer) (_ string, err error) {
 		h := sha256.New()
 		counted := &counter{w: io.MultiWriter(out, h)}
 		if f.Rows, err = part.schema.write(counted, part.all(), metadata(id, f.Table)); err != nil {
@@ -641,6 +639,9 @@ func (w *Writer) commit(tables []*kind.Table, finished time.Time) (string, error
 	if err := w.sweep(slices.Concat(w.old, m.Cells)); err != nil {
 		return "", err
 	}
+	if err := w.disk.Flush(slices.Sorted(maps.Keys(named(m.Cells)))); err != nil {
+		return "", err
+	}
 	err = writeFile(w.disk, w.temp("."), func(out io.Writer) (string, error) {
 		_, err := out.Write(b)
 		return manifestFile, err
@@ -670,17 +671,23 @@ func (w *Writer) commit(tables []*kind.Table, finished time.Time) (string, error
 	return "sha256:" + hexSHA256(b), err
 }
 
-// sweep removes what the collection made and none of the given cells names.
-// What somebody else put there is an error: no snapshot could be opened with it.
-func (w *Writer) sweep(cells []Cell) error {
-	keep := map[string]bool{}
+// named are the cells' files and the directories in which they are.
+func named(cells []Cell) map[string]bool {
+	names := map[string]bool{".": true}
 	for _, c := range cells {
 		for _, f := range c.Files {
-			for p := f.Path; p != "."; p = path.Dir(p) {
-				keep[p] = true
+			for p := f.Path; !names[p]; p = path.Dir(p) {
+				names[p] = true
 			}
 		}
 	}
+	return names
+}
+
+// sweep removes what the collection made and none of the given cells names.
+// What somebody else put there is an error: no snapshot could be opened with it.
+func (w *Writer) sweep(cells []Cell) error {
+	keep := named(cells)
 	var sweep func(dir string) error
 	sweep = func(dir string) error {
 		entries, err := w.disk.List(dir)
