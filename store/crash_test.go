@@ -31,7 +31,6 @@ type testDisk struct {
 	mu    sync.Mutex
 	ops   []op
 	fault func(n int, o op) error // asked before each operation
-	pause time.Duration           // of each sync
 }
 
 func (d *testDisk) note(o op) error {
@@ -120,9 +119,7 @@ func (d *testDisk) Remove(name string) error {
 }
 
 func (d *testDisk) SyncDir(name string) error {
-	err := d.note(op{do: "syncdir", name: name})
-	time.Sleep(d.pause)
-	return err
+	return d.note(op{do: "syncdir", name: name})
 }
 
 func (d *testDisk) Flush(names []string) error {
@@ -166,9 +163,7 @@ func (f *testFile) Write(b []byte) (int, error) {
 }
 
 func (f *testFile) Sync() error {
-	err := f.d.note(op{do: "sync", name: f.name})
-	time.Sleep(f.d.pause)
-	return err
+	return f.d.note(op{do: "sync", name: f.name})
 }
 
 func (f *testFile) Close() error {
@@ -571,6 +566,8 @@ func TestSynced(t *testing.T) {
 					}
 				}
 			}
+		case "remove":
+			delete(dirty, o.name)
 		case "mkdir":
 			dirty[path.Dir(o.name)] = "mkdir " + o.name
 		case "syncdir":

@@ -23,8 +23,9 @@ import (
 // Writer writes a snapshot, cell by cell. A cell's files have their names
 // before the journal has theirs, all are durable before the manifest, and that
 // is last, so that whatever happens the directory is a whole snapshot, or one
-// to be resumed, or none. When the machine goes down, files that the journal
-// names may be lost: who resumes compares each with its hash.
+// to be resumed, or none. The death of the process takes nothing that the
+// journal names. That of the machine may: who resumes compares each file with
+// its hash.
 // It is safe for concurrent use.
 type Writer struct {
 	dir    string
@@ -44,11 +45,8 @@ type Writer struct {
 	committed bool             // there is a manifest
 	resealed  bool             // the manifest is this collection's; a signature is another's
 	old       []Cell           // the manifest's, whose files stay until Commit replaces it
-	journal   file             // written to by flush or with mu held
-	lines     bytes.Buffer     // for the journal, of cells that ended
-	broken    error            // after it nothing can be written
-
-	recording flight // flush
+	journal   file
+	broken    error // after it nothing can be written
 }
 
 // Create begins a snapshot in dir, which must be empty or missing. Of m it
@@ -200,56 +198,33 @@ func (w *Writer) begin() error {
 
 func (w *Writer) temp(dir string) string { return tempName(dir, w.temps.Add(1)) }
 
-// record adds a cell that ended. Cells that end at the same time share one flush
-// of the journal.
+// record adds a cell that ended.
 func (w *Writer) record(c Cell, tables []*kind.Table) error {
 	e := entry{Cell: &c}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken != nil {
+		return w.broken
+	}
 	for _, t := range tables {
 		if _, ok := w.tables[t.Name]; !ok {
 			e.Tables = append(e.Tables, w.schemas[t.Name].info(t.Sync))
 		}
 	}
-	err := w.broken
-	if err == nil {
-		err = e.encode(&w.lines)
-	}
-	w.mu.Unlock()
-	if err == nil {
-		err = w.recording.do(w.flush)
-	}
-	if err != nil {
+	var line bytes.Buffer
+	if err := e.encode(&line); err != nil {
 		return err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if _, err := w.journal.Write(line.Bytes()); err != nil {
+		w.broken = fmt.Errorf("%s: %w", journalFile, err) // lines after a torn one would not be read
+		return w.broken
+	}
 	for _, t := range e.Tables {
 		w.tables[t.Name] = t
 	}
 	w.cells[c.CellID] = c
 	delete(w.pending, c.CellID)
 	return nil
-}
-
-// flush writes the lines that wait to the journal, durably.
-func (w *Writer) flush() error {
-	w.mu.Lock()
-	lines, journal, err := bytes.Clone(w.lines.Bytes()), w.journal, w.broken
-	w.lines.Reset()
-	w.mu.Unlock()
-	if err != nil || len(lines) == 0 { // the flush before took them
-		return err
-	}
-	_, err = journal.Write(lines)
-	if err == nil {
-		err = journal.Sync()
-	}
-	if err != nil {
-		// Lines after a torn one would not be read.
-		err = fmt.Errorf("%s: %w", journalFile, err)
-		w.fail(err)
-	}
-	return err
 }
 
 // schema is a table's schema. An error says that the table was another one
@@ -652,9 +627,10 @@ func (w *Writer) commit(tables []*kind.Table, finished time.Time) (string, error
 	// From here on the directory is the snapshot. What is left is to remove
 	// what it does not name and the signature of what it replaced, the journal
 	// last: while there is one, readers put up with the rest.
-	w.resealed = true
-	if err := w.sweep(m.Cells); err != nil {
-		return "", err
+	if w.resealed = true; w.committed { // else the sweep before was the same
+		if err := w.sweep(m.Cells); err != nil {
+			return "", err
+		}
 	}
 	err = w.journal.Close()
 	w.journal = nil
@@ -727,8 +703,6 @@ func (w *Writer) sweep(cells []Cell) error {
 // Close leaves the collection as it is, to be resumed, and lets go of the
 // directory. After Commit it does nothing.
 func (w *Writer) Close() error {
-	w.recording.turns.Lock() // what is being flushed
-	defer w.recording.turns.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var err error
