@@ -86,7 +86,9 @@ func export(ctx context.Context, m *store.Manifest, id string, s source, dir str
 			break
 		}
 		if err = e.run(ctx); err == nil {
-			err = os.Rename(part, dir)
+			if err = os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) { // an empty one
+				err = os.Rename(part, dir)
+			}
 			break
 		}
 		e.out.abandon()

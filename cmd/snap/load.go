@@ -203,6 +203,11 @@ func (p *loadProgress) finish() {
 }
 
 func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
+	if r.Imported {
+		fmt.Fprintf(out.out, "%s: its import is complete: added %d indexes and the analysis, in %.1f s (update tag %d)\n", snap.Path, r.Indexes, r.Seconds, r.Tag)
+		printAnalysis(out, r)
+		return
+	}
 	var rows, links, nodesGone, linksGone int64
 	for _, t := range r.Tables {
 		rows, links, nodesGone, linksGone = rows+t.Rows, links+t.Links, nodesGone+t.NodesDeleted, linksGone+t.LinksDeleted
@@ -259,6 +264,11 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 			fmt.Fprintf(out.out, "  %s (%s): %d nodes, %d relationships\n", c, kept[c].State, kept[c].Nodes, kept[c].Links)
 		}
 	}
+	printAnalysis(out, r)
+}
+
+// printAnalysis tells which jobs ran and which did not.
+func printAnalysis(out *terminal, r *load.Report) {
 	ran, seconds := 0, 0.0
 	for _, j := range r.Analysis {
 		if j.Ran {
