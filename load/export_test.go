@@ -2,10 +2,13 @@ package load
 
 import (
 	"context"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -242,4 +245,191 @@ func connected(t *testing.T, s *neo4jtest.Server) *Graph {
 	}
 	t.Cleanup(func() { g.Close(context.Background()) })
 	return g
+}
+
+// exported are the rows of all files of an export, each with what its header and
+// its arguments say of it, but for when it was written.
+func exported(t *testing.T, dir string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, argumentsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		option, rest, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if option != "--nodes" && option != "--relationships" {
+			continue
+		}
+		group, files, _ := strings.Cut(rest, "=")
+		header, rows, _ := strings.Cut(files, ",")
+		read := func(name string) [][]string {
+			f, err := os.Open(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			in := csv.NewReader(f)
+			in.FieldsPerRecord = -1
+			records, err := in.ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return records
+		}
+		names := read(header)[0]
+		for _, record := range read(rows) {
+			var fields []string
+			for i, v := range record {
+				if v != "" && !strings.HasPrefix(names[i], "firstseen:") {
+					fields = append(fields, fmt.Sprintf("%s=%q", names[i], v))
+				}
+			}
+			slices.Sort(fields)
+			all = append(all, option+" "+group+" "+strings.Join(fields, " "))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// What waits for its last row is bounded: beyond that the snapshot is read
+// again, and the files have the same rows.
+func TestExportHeld(t *testing.T) {
+	withOdd(t)
+	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+	unusual(100).export(t, whole, ExportOptions{})
+	unusual(100).export(t, parts, ExportOptions{held: 1})
+	differ(t, "little memory", exported(t, parts), exported(t, whole))
+}
+
+// An export of what is chosen is that of a snapshot without the rest, and its
+// update tag is the given one.
+func TestExportPart(t *testing.T) {
+	dir, alone := filepath.Join(t.TempDir(), "part"), filepath.Join(t.TempDir(), "alone")
+	withOdd(t)
+	r := unusual(100).export(t, dir, ExportOptions{Accounts: []string{"1"}, Syncs: []string{"ec2:vm"}, Tag: 7})
+	s := newSnapshot(7).account("1").cell("1/r1/ec2:vm", store.Complete, func(to kind.Sink) {
+		vms.Put(to, vmRow{ID: "i1", Type: ptr("big")})
+		vms.Put(to, vmRow{ID: "i2", Type: ptr("small")})
+		stubs.Put(to, stubRow{ID: "s1", Seen: ptr("yes"), VMs: []string{"i1", "i2", "gone"}})
+		stubs.Put(to, stubRow{ID: "s3", Name: ptr("shared"), VMs: []string{"i2"}})
+	})
+	s.export(t, alone, ExportOptions{})
+	if got, want := without(exported(t, dir), markProperty), without(exported(t, alone), markProperty); !slices.Equal(got, want) || r.Tag != 7 || r.Nodes != 5 || r.Links != 7 {
+		t.Errorf("%+v\n%s\nwant\n%s", r, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func without(lines []string, text string) []string {
+	return slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, text) })
+}
+
+// Where a text has the character that parts the elements of lists another one
+// is taken; where texts have all of them the export says so, and leaves nothing.
+func TestExportDelimiter(t *testing.T) {
+	zones := func(zones ...string) *snapshot {
+		return newSnapshot(100).account("1").cell("1/r1/net", store.Complete, func(to kind.Sink) { vpcs.Put(to, vpcRow{ID: "v1", Zones: zones}) })
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	zones("a\x1f", "\x1eb").export(t, dir, ExportOptions{})
+	if text, err := os.ReadFile(filepath.Join(dir, argumentsFile)); err != nil || !strings.Contains(string(text), "--array-delimiter=U+001D\n") {
+		t.Errorf("%s %v", text, err)
+	}
+	s := zones(string(delimiters))
+	parent := t.TempDir()
+	_, err := export(context.Background(), &s.Manifest, "sha256:test", s, filepath.Join(parent, "out"), ExportOptions{Registry: registry})
+	if want := `table vpc: the row "v1" of cell aws/1/r1/net: property zones: no control character is left`; err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v; want %s", err, want)
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v %v", left, err)
+	}
+}
+
+// An export that is interrupted or fails leaves nothing.
+func TestExportEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := first(100)
+	parent := t.TempDir()
+	_, err := export(ctx, &s.Manifest, "sha256:test", s, filepath.Join(parent, "out"), ExportOptions{Registry: registry, Progress: func(p Progress) {
+		if p.Phase == "links" {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v %v", left, err)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	at := csvGroup{"nodes", "A:B"}
+	for _, c := range []struct {
+		rows   []map[string]any
+		header string
+		text   string
+	}{
+		{[]map[string]any{{"a": "x"}}, "a:string", `0,"x"`},
+		{[]map[string]any{{"a": ""}, {"a": nil}, {}}, "a:string", "0,\"\"\n1\n2"},
+		{[]map[string]any{{"a": "a,\"b\"\n\r\\"}}, "a:string", "0,\"a,\"\"b\"\"\n\r\\\""},
+		{[]map[string]any{{"a": int64(-5), "b": true, "c": 0.1, "d": false}}, "a:long,b:boolean,c:double,d:boolean", "0,-5,true,0.1,false"},
+		{[]map[string]any{{"a": math.Inf(1)}, {"a": math.Inf(-1)}, {"a": math.NaN()}, {"a": 1e300}}, "a:double", "0,Infinity\n1,-Infinity\n2,NaN\n3,1e+300"},
+		{[]map[string]any{{"a": time.Date(2024, 1, 2, 3, 4, 5, 6000, offset)}}, "a:datetime", "0,2024-01-02T03:04:05.000006Z"},
+		{[]map[string]any{{"a": time.Date(12024, 1, 2, 3, 4, 5, 0, offset)}}, "a:datetime", "0,+12024-01-02T03:04:05Z"},
+		{[]map[string]any{{"a": []string{"x", `"`, ""}}, {"a": []string{"", ""}}}, "a:string[]", "0,\"x\x1f\"\"\x1f\"\n1,\"\x1f\""},
+		{[]map[string]any{{"a": []int64{1, -2}}}, "a:long[]", "0,1\x1f-2"},
+		{[]map[string]any{{"a": []string{}, "b": []int64{}, "c": []string{""}}}, listsProperty + ":string[]", "0,\"a\x1fb\x1fc=1\""},
+		{[]map[string]any{{"b": "1"}, {"a": "2", "c": nil}, {"a": "3", "b": "4"}}, "b:string,a:string", "0,\"1\"\n1,,\"2\"\n2,\"4\",\"3\""},
+	} {
+		root := t.TempDir()
+		d := newCSVDirectory(root, delimiters[0])
+		for i, p := range c.rows {
+			if err := d.put(at, "A", ":ID", p, uint32(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.end(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(root, "nodes", "A.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, err := os.ReadFile(filepath.Join(root, "nodes", "A-header.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(header) != ":ID,"+c.header+"\n" || string(text) != c.text+"\n" {
+			t.Errorf("%v:\n%q\n%q\nwant\n%q\n%q", c.rows, header, text, c.header, c.text)
+		}
+	}
+}
+
+// A property that has values of two types has two files; what the importer has
+// to be told stands among its arguments.
+func TestCSVArguments(t *testing.T) {
+	d := newCSVDirectory(t.TempDir(), delimiters[0])
+	for i, v := range []any{"a", []string{"b", "c"}, "d", int64(1)} {
+		if err := d.put(csvGroup{"nodes", "A:B"}, "A", ":ID", map[string]any{"x": v}, uint32(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.put(csvGroup{"relationships", "R"}, "R", ":START_ID,:END_ID", map[string]any{"x": strings.Repeat("x\n", bufferSize)}, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.put(csvGroup{"nodes", "A"}, "a", ":ID", map[string]any{"x": struct{}{}}, 9); err == nil || !strings.Contains(err.Error(), "property x: the importer has no type for a struct {}") {
+		t.Errorf("error %v", err)
+	}
+	if err := d.end(); err != nil {
+		t.Fatal(err)
+	}
+	want := "--id-type=integer\n--array-delimiter=U+001F\n--bad-tolerance=0\n--multiline-fields=true\n--read-buffer-size=16777230\n" +
+		"--nodes=A:B=nodes/A-header.csv,nodes/A.csv\n--nodes=A:B=nodes/A-2-header.csv,nodes/A-2.csv\n--nodes=A:B=nodes/A-3-header.csv,nodes/A-3.csv\n" +
+		"--relationships=R=relationships/R-header.csv,relationships/R.csv\n--nodes=A=nodes/a-4-header.csv,nodes/a-4.csv\n"
+	if got := d.arguments(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
 }
