@@ -27,7 +27,7 @@ type ExportOptions struct {
 	Syncs    []string // only these syncs, and "account"; empty: all
 	Tag      int64    // the update tag, Unix seconds; 0 is the snapshot's own
 
-	Progress func(Progress) // called from time to time; may be nil
+	Progress func(Progress) // called from time to time, with the phases "numbers", "nodes" and "links"; may be nil
 
 	held int // tests: instead of heldBytes
 }

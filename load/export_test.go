@@ -433,3 +433,49 @@ func TestCSVArguments(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+// A load takes a graph for its import only where all that the note says is so.
+// Otherwise it loads as always, and ends what an import has begun.
+func TestImported(t *testing.T) {
+	g := testGraph(t)
+	s := first(100)
+	s.load(t, g, Options{})
+	want := dumpExact(t, g)
+	l, err := newLoader(nil, &s.Manifest, "sha256:test", s, Options{Registry: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := l.name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 11 nodes and 2 of metadata, 16 relationships.
+	mark := `{"load":"` + name + `","nodes":13,"links":16,"lists":1}`
+	for _, c := range []struct {
+		mark string
+		o    Options
+		want bool
+	}{
+		{mark: mark, want: true},
+		{mark: strings.Replace(mark, "13", "14", 1)},
+		{mark: strings.Replace(mark, `"links":16`, `"links":15`, 1)},
+		{mark: strings.Replace(mark, name, "another", 1)},
+		{mark: "no JSON"},
+		{mark: mark, o: Options{Tag: 101}},
+		{mark: mark, o: Options{Syncs: []string{"net"}}},
+	} {
+		cypher(t, g, "MATCH (m:ModuleSyncMetadata {id: 'AWSAccount_1_AWSAccount'}) SET m."+markProperty+" = '"+c.mark+"'")
+		cypher(t, g, "MATCH (n:Role {id: 'r1'}) SET n."+listsProperty+" = ['a', 'b=1']")
+		cypher(t, g, "MATCH (:Role)-[r:TRUSTS]->() SET r."+listsProperty+" = ['c']")
+		if r := s.load(t, g, c.o); r.Imported != c.want {
+			t.Errorf("%+v: imported %v", c, r.Imported)
+		}
+		expect(t, g, "MATCH (n:Role {id: 'r1'})-[r:TRUSTS]->() RETURN n.a, n.b, r.c, n."+listsProperty+", r."+listsProperty, `[[],[""],[],null,null]`)
+		expect(t, g, "MATCH (m:ModuleSyncMetadata) WHERE m."+markProperty+" IS NOT NULL RETURN m")
+		cypher(t, g, "MATCH (n:Role {id: 'r1'})-[r:TRUSTS]->() REMOVE n.a, n.b, r.c")
+		if c.o.Tag != 0 {
+			s.load(t, g, Options{Force: true})
+		}
+	}
+	differ(t, "at the end", dumpExact(t, g), want)
+}
