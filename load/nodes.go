@@ -31,45 +31,65 @@ func assert(x, row, complete string) string {
 func equal(was string, sent ...string) string {
 	var all []string
 	for _, p := range sent {
-		all = append(all, fmt.Sprintf("all(k IN keys(%[2]s) WHERE %[2]s[k] = %[1]s[k] OR %[2]s[k] IS NULL AND %[1]s[k] IS NULL)", was, p))
+		all = append(all, fmt.Sprintf("all(k IN keys(%[2]s) WHERE (%[2]s)[k] = %[1]s[k] OR (%[2]s)[k] IS NULL AND %[1]s[k] IS NULL)", was, p))
 	}
 	// What another program wrote may be of another type and yet equal: 1 and 1.0.
 	return fmt.Sprintf("CASE WHEN %s._snap_cells IS NULL THEN false ELSE coalesce(%s, false) END", was, strings.Join(all, " AND "))
 }
 
+// form is which of its nodes and owners a statement of nodes is for.
+type form int
+
+const (
+	anyOwners form = iota // row.os lists the owners
+	oneOwner              // each node has one owner, which the row names itself, and whose link the node's own cells assert
+	newGraph              // the same, and most nodes are new
+)
+
 // nodeStatement writes the nodes of a table and, if not nil, their owners'
-// links. Its text follows from the declaration alone. With lone, each node has
-// one owner, whose link the node's own cells assert: the row names it itself. It
-// returns how many owners' links there are, how many of them were there and the
-// same (null where all that were not created are), and how many nodes were.
+// links. Its text follows from the declaration alone. It returns how many
+// owners' links there are, how many of them were there and the same (null: all
+// that were not created), and how many nodes were; of these those that have
+// their owner count.
 //
-// To create the link of a node that has none locks a popular owner for a moment
-// only, where MERGE would lock it to the end of the transaction.
-func nodeStatement(t *kind.Table, shared bool, owner *claim, by match, lone bool) string {
+// In a new graph nothing is the same, and to create the link of a node that has
+// none locks a popular owner for a moment only, where MERGE would lock it to the
+// end of the transaction.
+func nodeStatement(t *kind.Table, shared bool, owner *claim, by match, f form) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "UNWIND $rows AS row MERGE (n:%s {id: row.id}) ON CREATE SET n.firstseen = timestamp() WITH n, row, properties(n) AS was", quote(t.Label))
-	described, same := "", equal("was", "row.p")
+	fmt.Fprintf(&b, "UNWIND $rows AS row MERGE (n:%s {id: row.id}) ON CREATE SET n.firstseen = timestamp()", quote(t.Label))
+	described, sent := "", []string{"row.p"}
 	if shared {
-		b.WriteString(" WITH n, row, was, any(c IN coalesce(was._snap_cells, []) WHERE split(c, '/')[3] IN $full AND (was.lastupdated = $tag OR NOT c IN $complete)) AS described")
-		described, same = ", described", "CASE WHEN described THEN "+same+" ELSE "+equal("was", "row.p", "row.s")+" END"
+		b.WriteString(" WITH n, row, any(c IN coalesce(n._snap_cells, []) WHERE split(c, '/')[3] IN $full AND (n.lastupdated = $tag OR NOT c IN $complete)) AS described")
+		described = ", described"
+		sent = append(sent, "CASE WHEN described THEN {} ELSE row.s END")
 	}
-	fmt.Fprintf(&b, " WITH n, row%s, %s AS same SET %s, n += CASE WHEN same THEN {} ELSE row.p END", described, same, assert("n", "row", "complete"))
-	if shared {
-		b.WriteString(", n += CASE WHEN described OR same THEN {} ELSE row.s END")
+	if f != newGraph {
+		fmt.Fprintf(&b, " WITH n, row%s, properties(n) AS was WITH n, row%s, %s AS same", described, described, equal("was", sent...))
+	}
+	fmt.Fprintf(&b, " SET %s", assert("n", "row", "complete"))
+	for _, p := range sent {
+		if f != newGraph {
+			p = "CASE WHEN same THEN {} ELSE " + p + " END"
+		}
+		fmt.Fprintf(&b, ", n += %s", p)
 	}
 	b.WriteString(", n.lastupdated = $tag")
 	for _, alias := range t.Aliases {
 		fmt.Fprintf(&b, ", n:%s", quote(alias))
 	}
-	unchanged := "count(DISTINCT CASE WHEN same THEN n END)"
+	const unchanged = "count(DISTINCT CASE WHEN same THEN n END)"
 	switch {
 	case owner == nil:
 		fmt.Fprintf(&b, " RETURN 0, null, %s", unchanged)
-	case lone:
-		fmt.Fprintf(&b, " WITH n, row, same OPTIONAL MATCH %s WITH n, row, same, o, CASE WHEN o IS NULL THEN 'none' WHEN (n)--() THEN 'merge' ELSE 'create' END AS way"+
-			" FOREACH (_ IN CASE way WHEN 'create' THEN [1] ELSE [] END | CREATE %s SET r.firstseen = timestamp(), r._snap_cells = row.cs, r.lastupdated = $tag)"+
-			" FOREACH (_ IN CASE way WHEN 'merge' THEN [1] ELSE [] END | MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag) RETURN count(o), null, %s",
-			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), arrow(owner.link), assert("r", "row", "owned"), unchanged)
+	case f == oneOwner:
+		fmt.Fprintf(&b, " WITH n, row, same MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag RETURN count(r), null, %s",
+			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), assert("r", "row", "owned"), unchanged)
+	case f == newGraph:
+		fmt.Fprintf(&b, " WITH n, row MATCH %s WITH n, row, o, CASE WHEN (n)--() THEN [] ELSE [1] END AS new"+
+			" FOREACH (_ IN new | CREATE %s SET r.firstseen = timestamp(), r._snap_cells = row.cs, r.lastupdated = $tag)"+
+			" FOREACH (_ IN CASE new WHEN [] THEN [1] ELSE [] END | MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag) RETURN count(o), null, 0",
+			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), arrow(owner.link), assert("r", "row", "owned"))
 	default:
 		fmt.Fprintf(&b, " WITH n, row, same CALL { WITH n, row UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() WITH r, own, %s AS kept"+
 			" SET %s, r += own.p, r.lastupdated = $tag RETURN count(r) AS links, sum(CASE WHEN kept THEN 1 ELSE 0 END) AS kept } RETURN sum(links), sum(kept), %s",
@@ -162,7 +182,11 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			return err
 		})
 	}
-	all, lone := nodeStatement(t, len(shape.shared) > 0, owner, by, false), nodeStatement(t, len(shape.shared) > 0, owner, by, true)
+	lone := oneOwner
+	if l.nodesBefore == 0 {
+		lone = newGraph
+	}
+	text := func(f form) string { return nodeStatement(t, len(shape.shared) > 0, owner, by, f) }
 	way := &writers{most: l.o.Writers, into: report}
 	send := func(rows []entry, own map[string]bool) error {
 		one, others := []entry(nil), rows
@@ -180,7 +204,10 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			own = nil // several owners are locked in no order
 		}
 		return way.start(own, func() (done tally, err error) {
-			return done, cmp.Or(write(&done, lone, one), write(&done, all, others))
+			if err = write(&done, text(lone), one); err == nil {
+				err = write(&done, text(anyOwners), others)
+			}
+			return done, err
 		})
 	}
 	b := newBatch(send)

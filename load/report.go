@@ -22,7 +22,7 @@ type TableReport struct {
 	Sync           string   `json:"sync"`
 	Rows           int64    `json:"rows"`            // rows read and written as nodes, or for a table of relationships as such; several may be about one node
 	NodesCreated   int64    `json:"nodes_created"`   // a dry run does not know
-	NodesUnchanged int64    `json:"nodes_unchanged"` // that had the same properties before, as this program wrote them; told with the first table that describes them
+	NodesUnchanged int64    `json:"nodes_unchanged"` // that had the same properties before, as this program wrote them. One that a stub names too counts with each table of many rows
 	Links          int64    `json:"links"`           // relationships that rows assert; in a dry run whether their ends exist or not
 	LinksCreated   int64    `json:"links_created"`
 	LinksUnchanged int64    `json:"links_unchanged"`
