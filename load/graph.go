@@ -498,7 +498,7 @@ func (g *Graph) explain(err error) error {
 	case notALeader(err) && !g.routes():
 		return fmt.Errorf("neo4j: %s is a member of a cluster and not its leader, which alone writes: use neo4j:// instead of bolt://, which finds the leader", g.uri)
 	case notALeader(err), errors.As(err, &connectivity) && strings.HasSuffix(line(connectivity.Inner), ": no writers"):
-		return fmt.Errorf("neo4j: %s: the cluster has had no leader for %s: see with SHOW DATABASES which members are missing, start them and load again: %s", g.uri, g.name(), line(err))
+		return fmt.Errorf("neo4j: %s: the cluster has had no leader for the database %s: see with SHOW DATABASES which members are missing, start them and load again: %s", g.uri, g.name(), line(err))
 	case c == "Neo.ClientError.Security.Forbidden":
 		return fmt.Errorf("neo4j: user %s may not do this in %s: %s", g.user, g.uri, line(err))
 	case lostCommit(err):
