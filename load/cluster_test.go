@@ -25,11 +25,7 @@ func startCluster(t *testing.T, server *Graph, o boltcluster.Options) *boltclust
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	return c
 }
 

@@ -258,16 +258,16 @@ func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][
 	return rows, n, err
 }
 
-// settle waits until a commit in doubt is either done or never will be, and sees
-// to it that whoever reads next knows: a follower may be behind, a new leader
-// only decides on what its predecessor left when it writes itself. To write a
-// value that is there takes the lock for it and changes nothing.
+// settle waits until a commit in doubt is either done or never will be, and has
+// what is read next include it: a follower may be behind, and a new leader only
+// decides on what its predecessor left when it writes itself. To set a property
+// to its value takes the lock for it and changes nothing.
 func (g *Graph) settle(ctx context.Context) error {
 	if err := sleep(ctx, 200*time.Millisecond); err != nil { // a single server may be at it still
 		return err
 	}
 	return g.patiently(ctx, g.retryFor, func(err error) bool { return passing(err) || lostCommit(err) }, func() error {
-		_, _, err := g.attempt(ctx, []statement{{cypher: "MATCH (n) WITH n LIMIT 1 SET n.lastupdated = n.lastupdated"}})
+		_, _, err := g.attempt(ctx, []statement{{cypher: "MATCH (m:ModuleSyncMetadata) WITH m LIMIT 1 SET m.lastupdated = m.lastupdated"}})
 		return err
 	})
 }
