@@ -58,53 +58,60 @@ func TestCluster(t *testing.T) {
 	if n := strings.Count(want[130], "\n"); n < 800 {
 		t.Fatalf("only %d nodes and relationships", n)
 	}
-	var c *boltcluster.Cluster
-	set := func(member int, s boltcluster.State) {
+	type cluster = boltcluster.Cluster
+	set := func(c *cluster, member int, s boltcluster.State) {
 		if err := c.Set(member, s); err != nil {
 			t.Error(err)
 		}
 	}
-	later := func(after time.Duration, do func()) { time.AfterFunc(after, do) }
-	moves := func() { c.Lead((c.Leader() + 1) % 3) }
+	moves := func(c *cluster) { c.Lead((c.Leader() + 1) % 3) }
 	fates := []boltcluster.Fate{boltcluster.CommitsThenFails, boltcluster.CommitsThenCuts, boltcluster.CommitsThenCutsShort, boltcluster.CutsInstead, boltcluster.FailsInstead}
 	var statements int // of a load
 	tag := int64(100)
 	for _, s := range []struct {
 		name      string
-		disturb   map[int]func() // at which of five moments of the load
-		commit    func(n int) boltcluster.Fate
+		disturb   map[int]func(*cluster) // at which of five moments of the load
+		commit    func(c *cluster, n int) boltcluster.Fate
 		disturbed func(boltcluster.Seen) bool
 	}{
 		{name: "nothing happens", disturbed: func(s boltcluster.Seen) bool { return s.Refused+s.Lost == 0 }},
-		{name: "leadership moves", disturb: map[int]func(){0: moves, 1: moves, 2: moves, 3: moves, 4: moves},
+		{name: "leadership moves", disturb: map[int]func(*cluster){0: moves, 1: moves, 2: moves, 3: moves, 4: moves},
 			disturbed: func(s boltcluster.Seen) bool { return s.Lost >= 3 }},
-		{name: "leadership moves between transactions", commit: func(n int) boltcluster.Fate {
+		{name: "leadership moves between transactions", commit: func(c *cluster, n int) boltcluster.Fate {
 			if n == 2 || n == 4 || n == 7 {
-				go moves() // waits for the commit
+				go moves(c) // waits for the commit
 			}
 			return boltcluster.Commits
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Refused >= 2 }},
-		{name: "the leader, who is the seed, stops and another takes over, and again", disturb: map[int]func(){
-			0: func() { set(0, boltcluster.Down); later(700*time.Millisecond, func() { c.Lead(1) }) },
-			3: func() { set(1, boltcluster.HangsUp); c.Lead(2) },
+		{name: "the leader, who is the seed, stops and another takes over, and again", disturb: map[int]func(*cluster){
+			0: func(c *cluster) {
+				set(c, 0, boltcluster.Down)
+				time.AfterFunc(700*time.Millisecond, func() { c.Lead(1) })
+			},
+			3: func(c *cluster) { set(c, 1, boltcluster.HangsUp); c.Lead(2) },
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Writes[0] > 0 && s.Writes[1] > 0 && s.Writes[2] > 0 }},
-		{name: "no leader for two seconds", disturb: map[int]func(){2: func() { c.Lead(-1); later(2*time.Second, func() { c.Lead(1) }) }},
-			disturbed: func(s boltcluster.Seen) bool { return s.Routes > 10 && s.Writes[1] > 0 }},
-		{name: "readers vanish", disturb: map[int]func(){
-			1: func() { set(1, boltcluster.Down) },
-			2: func() { set(2, boltcluster.HangsUp) },
-			3: func() { set(1, boltcluster.Up) },
+		{name: "no leader for two seconds", disturb: map[int]func(*cluster){2: func(c *cluster) {
+			c.Lead(-1)
+			time.AfterFunc(2*time.Second, func() { c.Lead(1) })
+		}}, disturbed: func(s boltcluster.Seen) bool { return s.Routes > 10 && s.Writes[1] > 0 }},
+		{name: "readers vanish", disturb: map[int]func(*cluster){
+			1: func(c *cluster) { set(c, 1, boltcluster.Down) },
+			2: func(c *cluster) { set(c, 2, boltcluster.HangsUp) },
+			3: func(c *cluster) { set(c, 1, boltcluster.Up) },
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Reads[1]+s.Reads[2] > 0 }},
-		{name: "the database is not available for a time", disturb: map[int]func(){
-			1: func() { set(0, boltcluster.Unavailable); later(time.Second, func() { set(0, boltcluster.Up) }) },
-			3: func() {
+		{name: "the database is not available for a time", disturb: map[int]func(*cluster){
+			1: func(c *cluster) {
+				set(c, 0, boltcluster.Unavailable)
+				time.AfterFunc(time.Second, func() { set(c, 0, boltcluster.Up) })
+			},
+			3: func(c *cluster) {
 				for _, follower := range []int{1, 2} {
-					set(follower, boltcluster.Unavailable)
-					later(time.Second, func() { set(follower, boltcluster.Up) })
+					set(c, follower, boltcluster.Unavailable)
+					time.AfterFunc(time.Second, func() { set(c, follower, boltcluster.Up) })
 				}
 			},
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Routes > 1 }},
-		{name: "commits fail, which may be done", commit: func(n int) boltcluster.Fate {
+		{name: "commits fail, which may be done", commit: func(_ *cluster, n int) boltcluster.Fate {
 			if n%3 > 0 {
 				return boltcluster.Commits
 			}
@@ -112,7 +119,7 @@ func TestCluster(t *testing.T) {
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Commits > 3*len(fates) }},
 	} {
 		tag = 230 - tag
-		c = startCluster(t, direct, boltcluster.Options{})
+		c := startCluster(t, direct, boltcluster.Options{})
 		g := through(t, c)
 		at := map[int]int{} // statement → moment
 		for moment := range s.disturb {
@@ -120,14 +127,14 @@ func TestCluster(t *testing.T) {
 		}
 		c.OnStatement(func(n int) {
 			if moment, ok := at[n]; ok {
-				s.disturb[moment]()
+				s.disturb[moment](c)
 			}
 		})
-		c.OnCommit(s.commit)
-		began := time.Now()
+		if s.commit != nil {
+			c.OnCommit(func(n int) boltcluster.Fate { return s.commit(c, n) })
+		}
 		_, err := estateOfSize(tag, size).try(g, o)
 		seen := c.Seen()
-		t.Logf("%s: %.1f s, %v: %+v", s.name, time.Since(began).Seconds(), at, seen)
 		if err != nil {
 			t.Errorf("%s: %v", s.name, err)
 			estateOfSize(tag, size).load(t, direct, o)
@@ -188,9 +195,8 @@ func TestClusterEstate(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := c.Seen()
-	t.Logf("%+v", seen)
 	if seen.Lost == 0 || seen.Behind > 0 {
-		t.Errorf("%+v", seen)
+		t.Errorf("it was not disturbed, or followers may have answered without the last write: %+v", seen)
 	}
 	if withoutTimes(t, direct) != want {
 		t.Error("the graph differs from that of an undisturbed load")
@@ -200,6 +206,9 @@ func TestClusterEstate(t *testing.T) {
 // A cluster without a leader ends a load in one line, as does a member that does
 // not become one. A database that comes up is waited for.
 func TestNoLeader(t *testing.T) {
+	if everySmallRows > 0 {
+		return // it was run before, and is the same in both ways of writing
+	}
 	direct := testGraph(t)
 	var all sync.WaitGroup
 	for _, c := range []struct {
