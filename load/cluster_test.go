@@ -111,6 +111,12 @@ func TestCluster(t *testing.T) {
 				}
 			},
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Routes > 1 }},
+		{name: "commits are done and said to fail", commit: func(_ *cluster, n int) boltcluster.Fate {
+			if n%3 > 0 {
+				return boltcluster.Commits
+			}
+			return boltcluster.CommitsThenFails
+		}, disturbed: func(s boltcluster.Seen) bool { return s.Commits > 12 }},
 		{name: "commits fail, which may be done", commit: func(_ *cluster, n int) boltcluster.Fate {
 			if n%3 > 0 {
 				return boltcluster.Commits
