@@ -358,6 +358,21 @@ func (g *Graph) readOnce(ctx context.Context, cypher string, params map[string]a
 	return rows, err
 }
 
+// explainOnly has the server that writes plan a statement and not run it.
+func (g *Graph) explainOnly(ctx context.Context, s statement) (err error) {
+	session := g.session(ctx, neo4j.AccessModeWrite)
+	defer func() {
+		if closed := session.Close(context.WithoutCancel(ctx)); err == nil {
+			err = closed
+		}
+	}()
+	result, err := session.Run(ctx, "EXPLAIN "+s.cypher, s.params)
+	if err == nil {
+		_, err = result.Consume(ctx)
+	}
+	return err
+}
+
 // stream gives every row of a statement that changes nothing to take, which
 // may keep it. Unlike read it holds no more than a few rows, so that it cannot
 // repeat what fails after the first: that is a lostStream, and the caller may.

@@ -165,6 +165,9 @@ func (l *loader) run(ctx context.Context) error {
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
+	if !l.o.DryRun {
+		defer l.planAhead(ctx)()
+	}
 	l.count()
 	if len(l.small) > 0 {
 		since := time.Now()
