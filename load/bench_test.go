@@ -257,7 +257,7 @@ func TestBenchLoad(t *testing.T) {
 				began := time.Now()
 				if who == 0 {
 					n.bare(t, g, tag)
-				} else if _, err := load(context.Background(), g, n.manifest(tag), "bench", n, Options{Registry: benchRegistry}); err != nil {
+				} else if _, err := load(context.Background(), g, n.manifest(tag), "bench", n, Options{Registry: benchRegistry, Writers: writersOf(t)}); err != nil {
 					t.Fatal(err)
 				}
 				*best = min(*best, time.Since(began).Seconds())
@@ -275,6 +275,19 @@ func TestBenchLoad(t *testing.T) {
 			t.Errorf("%s: %.0f %% of the bare loop's speed, want 80 %%", name, 100*share)
 		}
 	}
+}
+
+// writersOf is Options.Writers, which WRITERS may say.
+func writersOf(t *testing.T) int {
+	v := os.Getenv("WRITERS")
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestBenchMemory loads 1 M nodes and 3 M relationships, or ROWS of them.

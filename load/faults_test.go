@@ -19,19 +19,23 @@ import (
 
 // estateOf is a snapshot of some thousand nodes; the second one has lost and
 // gained some.
-func estateOf(tag int64) *snapshot {
-	from := int(tag) // the first of 1,000 VPCs
+func estateOf(tag int64) *snapshot { return estateOfSize(tag, 1000) }
+
+// estateOfSize is estateOf with that many VPCs in each account, of which the
+// first has the number of the tag.
+func estateOfSize(tag int64, vpcsEach int) *snapshot {
+	from, end := int(tag), int(tag)+vpcsEach
 	s := newSnapshot(tag)
 	for _, a := range []string{"1", "2"} {
 		s.account(a).cell(a+"/r1/net", store.Complete, func(to kind.Sink) {
-			for i := from; i < from+1000; i++ {
+			for i := from; i < end; i++ {
 				id := fmt.Sprintf("v%s-%d", a, i)
 				vpcs.Put(to, vpcRow{ID: id, Name: ptr(fmt.Sprint("name", i, " at ", tag))})
 				ranges.Put(to, rangeRow{"range " + id, id})
 				subnets.Put(to, subnetRow{ID: "s" + id, VPC: &id})
 			}
 		}).cell(a+"/r1/ec2:vm", store.Complete, func(to kind.Sink) {
-			for i := from; i < from+1000; i++ {
+			for i := from; i < end; i++ {
 				vms.Put(to, vmRow{ID: fmt.Sprintf("i%s-%d", a, i)})
 				stubs.Put(to, stubRow{ID: fmt.Sprintf("sv%s-%d", a, i), Seen: ptr("yes"), VMs: []string{fmt.Sprintf("i%s-%d", a, i)}})
 			}

@@ -1,9 +1,11 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -30,13 +32,16 @@ type ConnectOptions struct {
 
 // Graph is a Neo4j database. It hides the driver: no other file names it.
 type Graph struct {
-	driver   neo4j.DriverWithContext
-	uri      string
-	user     string
-	database string
-	seen     neo4j.BookmarkManager // so that what is read from a cluster has what was written before
-	dynamic  bool                  // its Cypher takes labels and types as values: since 5.26
-	numbered bool                  // it has no elementId(): before 5
+	driver    neo4j.DriverWithContext
+	uri       string
+	user      string
+	database  string
+	home      string // the database there is without a name
+	retryFor  time.Duration
+	leaderFor time.Duration
+	seen      neo4j.BookmarkManager // so that what is read from a cluster has what was written before
+	dynamic   bool                  // its Cypher takes labels and types as values: since 5.26
+	numbered  bool                  // it has no elementId(): before 5
 }
 
 // id is the Cypher of what tells a node or relationship from all others, as a
@@ -64,10 +69,16 @@ func (g *Graph) among(x, ids string) string {
 	return "elementId(" + x + ") IN " + ids
 }
 
-// retryFor bounds how long the driver repeats a transaction that met a
-// deadlock, a leader change or another passing fault. Loads are long and may
-// be repeated safely, so it is more patient than the driver's 30 seconds.
-const retryFor = 3 * time.Minute
+const (
+	// retryFor bounds how long a transaction is repeated that met a deadlock, a
+	// leader change or another passing fault. Loads are long and may be repeated
+	// safely, so it is more patient than the driver's 30 seconds.
+	retryFor = 3 * time.Minute
+
+	// leaderFor bounds how long a write waits for a server to become a leader.
+	// Until then it answers as a read-only one does for ever.
+	leaderFor = 20 * time.Second
+)
 
 // Connect opens a database and makes sure that it answers. Its errors are one
 // line that says what to change.
@@ -90,7 +101,7 @@ func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("neo4j: %q is no URI of a Neo4j server, such as bolt://localhost:7687: %s", o.URI, line(err))
 	}
-	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database, seen: neo4j.NewBookmarkManager(neo4j.BookmarkManagerConfig{})}
+	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database, retryFor: retryFor, leaderFor: leaderFor, seen: neo4j.NewBookmarkManager(neo4j.BookmarkManagerConfig{})}
 	if err := g.ping(ctx); err != nil {
 		return nil, errors.Join(err, driver.Close(ctx))
 	}
@@ -102,6 +113,11 @@ func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
 // the first write tells: to ask for that beforehand takes a server that was just
 // started seconds.
 func (g *Graph) ping(ctx context.Context) error {
+	err := g.patiently(ctx, g.leaderFor, func(err error) bool { return code(err) != "" && neo4j.IsRetryable(err) }, func() error { return g.pingOnce(ctx) })
+	return g.explain(err)
+}
+
+func (g *Graph) pingOnce(ctx context.Context) error {
 	session := g.session(ctx, neo4j.AccessModeRead)
 	// Auto-commit: a managed transaction would go on asking a server that is
 	// not there for minutes.
@@ -111,13 +127,17 @@ func (g *Graph) ping(ctx context.Context) error {
 		var record *neo4j.Record
 		if record, err = result.Single(ctx); err == nil {
 			version, _ = record.Values[0].(string)
+			var summary neo4j.ResultSummary
+			if summary, err = result.Consume(ctx); err == nil {
+				g.home = summary.Database().Name()
+			}
 		}
 	}
 	if closed := session.Close(ctx); err == nil {
 		err = closed
 	}
 	g.dynamic, g.numbered = atLeast(version, 5, 26), !atLeast(version, 5, 0)
-	return g.explain(err)
+	return err
 }
 
 // atLeast compares the first two numbers of a version.
@@ -132,8 +152,11 @@ func atLeast(version string, major, minor int) bool {
 // Close ends the connections.
 func (g *Graph) Close(ctx context.Context) error { return g.driver.Close(ctx) }
 
+// session names the database also where the user does not: of one without a
+// name the driver may not notice that a server is no longer its leader, and go
+// on to write there until the routing table expires.
 func (g *Graph) session(ctx context.Context, mode neo4j.AccessMode) neo4j.SessionWithContext {
-	return g.driver.NewSession(ctx, neo4j.SessionConfig{AccessMode: mode, DatabaseName: g.database, BookmarkManager: g.seen})
+	return g.driver.NewSession(ctx, neo4j.SessionConfig{AccessMode: mode, DatabaseName: cmp.Or(g.database, g.home), BookmarkManager: g.seen})
 }
 
 // counts are what statements changed.
@@ -169,43 +192,85 @@ func (g *Graph) write(ctx context.Context, statements ...statement) (rows [][]an
 
 // again tells whether to repeat what the driver does not: a concurrent delete
 // of a node that a MERGE has just found, which it takes for the caller's
-// mistake, and a connection lost during commit, since most writes may not be
-// done twice. Those of write may.
+// mistake, and a commit of which it is not known whether it was done, since most
+// writes may not be done twice. Those of write may.
 func again(err error) bool {
 	return code(err) == "Neo.ClientError.Statement.EntityNotFound" || lostCommit(err)
 }
 
-// writeOnce repeats only what the driver knows not to have been done. It returns
-// each statement's rows.
-//
-// It does what the driver's managed transactions do, but that a transaction for
-// which the server lacks the memory, which it may find out at the commit, ends at
-// once: it would lack it again.
-func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
+// passing tells whether an error may be gone the next time.
+func passing(err error) bool { return neo4j.IsRetryable(err) || broken(err) }
+
+// broken tells that a connection ended within a message or while it was made,
+// or without TLS's own end. The driver repeats only what fails between messages.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// patiently repeats what fails as long as that may pass.
+func (g *Graph) patiently(ctx context.Context, most time.Duration, passes func(error) bool, do func() error) error {
 	began := time.Now()
-	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 20*time.Second) {
-		rows, n, err = g.attempt(ctx, statements)
-		patience := retryFor
-		if readOnly(err) {
-			patience = leaderFor
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 20*time.Second) {
+		err := do()
+		patience := most
+		if readOnly(err) || notALeader(err) && !g.routes() {
+			patience = min(most, g.leaderFor)
 		}
-		switch {
-		case outOfMemory(err):
-			return nil, n, &tooLarge{line(err)}
-		case err == nil || lostCommit(err) || !neo4j.IsRetryable(err) || time.Since(began)+pause > patience:
-			return rows, n, err
+		if err == nil || !passes(err) || time.Since(began)+pause > patience {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, n, ctx.Err()
-		case <-time.After(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))):
+		if err := sleep(ctx, time.Duration(float64(pause)*(0.8+0.4*rand.Float64()))); err != nil {
+			return err
 		}
 	}
 }
 
-// leaderFor bounds how long a write waits for a cluster to find its leader.
-// Until then its servers answer as a read-only one does for ever.
-const leaderFor = 20 * time.Second
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// writeOnce repeats only what is known not to have been done. It returns each
+// statement's rows.
+//
+// It does what the driver's managed transactions do, with two exceptions. A
+// transaction for which the server lacks the memory, which it may find out at the
+// commit, ends at once: it would lack it again. And a commit that fails without
+// being refused may have been done: a leader that loses touch with its followers
+// cannot know.
+func (g *Graph) writeOnce(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
+	err = g.patiently(ctx, g.retryFor, func(err error) bool { return passing(err) && !lostCommit(err) && !outOfMemory(err) }, func() (err error) {
+		rows, n, err = g.attempt(ctx, statements)
+		return err
+	})
+	if outOfMemory(err) {
+		return nil, n, &tooLarge{line(err)}
+	}
+	if lostCommit(err) {
+		if unsettled := g.settle(ctx); unsettled != nil {
+			err = unsettled
+		}
+	}
+	return rows, n, err
+}
+
+// settle waits until a commit in doubt is either done or never will be, and has
+// what is read next include it: a follower may be behind, and a new leader only
+// decides on what its predecessor left when it writes itself. To set a property
+// to its value takes the lock for it and changes nothing.
+func (g *Graph) settle(ctx context.Context) error {
+	if err := sleep(ctx, 200*time.Millisecond); err != nil { // a single server may be at it still
+		return err
+	}
+	return g.patiently(ctx, g.retryFor, func(err error) bool { return passing(err) || lostCommit(err) }, func() error {
+		_, _, err := g.attempt(ctx, []statement{{cypher: "MATCH (m:ModuleSyncMetadata) WITH m LIMIT 1 SET m.lastupdated = m.lastupdated"}})
+		return err
+	})
+}
 
 // attempt runs statements in one transaction, once.
 func (g *Graph) attempt(ctx context.Context, statements []statement) (rows [][][]any, n counts, err error) {
@@ -245,20 +310,18 @@ func (g *Graph) attempt(ctx context.Context, statements []statement) (rows [][][
 		n.linksCreated += int64(c.RelationshipsCreated())
 		n.linksDeleted += int64(c.RelationshipsDeleted())
 	}
-	err = tx.Commit(ctx)
-	var connectivity *neo4j.ConnectivityError
-	if errors.As(err, &connectivity) {
+	if err = tx.Commit(ctx); err != nil && passing(err) && !refused(err) {
 		err = &commitLost{err}
 	}
 	return rows, n, err
 }
 
 // commitLost says that it is unknown whether a transaction was committed: the
-// connection ended before the server said so.
+// connection ended before the server said so, or the server does not know.
 type commitLost struct{ cause error }
 
 func (e *commitLost) Error() string {
-	return "the connection was lost during a commit: " + e.cause.Error()
+	return "it is not known whether a commit was done: " + e.cause.Error()
 }
 func (e *commitLost) Unwrap() error { return e.cause }
 
@@ -266,7 +329,11 @@ func (e *commitLost) Unwrap() error { return e.cause }
 // that does.
 func (g *Graph) read(ctx context.Context, cypher string, params map[string]any) (rows [][]any, err error) {
 	for attempt := 1; ; attempt++ {
-		if rows, err = g.readOnce(ctx, cypher, params); err == nil || attempt == 5 || !again(err) {
+		err = g.patiently(ctx, g.retryFor, broken, func() (err error) {
+			rows, err = g.readOnce(ctx, cypher, params)
+			return err
+		})
+		if err == nil || attempt == 5 || !again(err) {
 			return rows, g.explain(err)
 		}
 	}
@@ -291,6 +358,21 @@ func (g *Graph) readOnce(ctx context.Context, cypher string, params map[string]a
 	return rows, err
 }
 
+// explainOnly has the server that writes plan a statement and not run it.
+func (g *Graph) explainOnly(ctx context.Context, s statement) (err error) {
+	session := g.session(ctx, neo4j.AccessModeWrite)
+	defer func() {
+		if closed := session.Close(context.WithoutCancel(ctx)); err == nil {
+			err = closed
+		}
+	}()
+	result, err := session.Run(ctx, "EXPLAIN "+s.cypher, s.params)
+	if err == nil {
+		_, err = result.Consume(ctx)
+	}
+	return err
+}
+
 // stream gives every row of a statement that changes nothing to take, which
 // may keep it. Unlike read it holds no more than a few rows, so that it cannot
 // repeat what fails after the first: that is a lostStream, and the caller may.
@@ -303,7 +385,7 @@ func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any
 	}()
 	taken := false
 	var cause error
-	_, err = session.ExecuteRead(ctx, func(tx neo4j.ManagedTransaction) (any, error) {
+	work := func(tx neo4j.ManagedTransaction) (any, error) {
 		if taken {
 			return nil, &lostStream{line(cause)}
 		}
@@ -317,8 +399,12 @@ func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any
 		}
 		cause = err
 		return nil, err
+	}
+	err = g.patiently(ctx, g.retryFor, func(err error) bool { return !taken && broken(err) }, func() error {
+		_, err := session.ExecuteRead(ctx, work)
+		return err
 	})
-	if taken && again(err) {
+	if taken && (again(err) || broken(err)) {
 		return &lostStream{line(err)}
 	}
 	return g.explain(err)
@@ -363,6 +449,16 @@ func outOfMemory(err error) bool {
 func readOnly(err error) bool {
 	c := code(err)
 	return c == "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase" || c == "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase"
+}
+
+func notALeader(err error) bool { return code(err) == "Neo.ClientError.Cluster.NotALeader" }
+
+// routes tells whether the driver looks for the leader of a cluster.
+func (g *Graph) routes() bool { return strings.HasPrefix(g.uri, "neo4j") }
+
+// refused tells that a commit failed before anything was done.
+func refused(err error) bool {
+	return notALeader(err) || readOnly(err) || outOfMemory(err) || strings.HasPrefix(code(err), "Neo.TransientError.Transaction.")
 }
 
 // lostCommit tells it of the driver's managed transactions, which read, by the
@@ -414,6 +510,10 @@ func (g *Graph) explain(err error) error {
 		return fmt.Errorf("neo4j: %s has no database %s", g.uri, g.database)
 	case readOnly(err):
 		return g.errReadOnly()
+	case notALeader(err) && !g.routes():
+		return fmt.Errorf("neo4j: %s is a member of a cluster and not its leader, which alone writes: use neo4j:// instead of bolt://, which finds the leader", g.uri)
+	case notALeader(err), errors.As(err, &connectivity) && strings.HasSuffix(line(connectivity.Inner), ": no writers"):
+		return fmt.Errorf("neo4j: %s: the cluster has had no leader for the database %s: see with SHOW DATABASES which members are missing, start them and load again: %s", g.uri, g.name(), line(err))
 	case c == "Neo.ClientError.Security.Forbidden":
 		return fmt.Errorf("neo4j: user %s may not do this in %s: %s", g.user, g.uri, line(err))
 	case lostCommit(err):
@@ -431,16 +531,18 @@ func (g *Graph) explain(err error) error {
 		}
 		return fmt.Errorf("neo4j: no server answers at %s: %s", g.uri, inner)
 	}
+	if broken(err) {
+		return fmt.Errorf("neo4j: the connection to %s was lost: %s", g.uri, line(err))
+	}
 	return fmt.Errorf("neo4j: %s", line(err))
 }
 
 func (g *Graph) errReadOnly() error {
-	name := g.database
-	if name == "" {
-		name = "there"
-	}
-	return fmt.Errorf("neo4j: %s: the database %s is read-only: name another or open it for writing", g.uri, name)
+	return fmt.Errorf("neo4j: %s: the database %s is read-only: name another or open it for writing", g.uri, g.name())
 }
+
+// name is the database's for a message.
+func (g *Graph) name() string { return cmp.Or(g.database, g.home, "there") }
 
 // line is an error's text on one line.
 func line(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestPortions(t *testing.T) {
 		all[i] = i
 	}
 	if err := inPortions(&p, all, send); err != nil || !slices.Equal(sent, all) || p.rows != 0 {
-		t.Errorf("%d of %d rows sent, portion %+v, error %v", len(sent), len(all), p, err)
+		t.Errorf("%d of %d rows sent, portion of %d, error %v", len(sent), len(all), p.rows, err)
 	}
 	if err := inPortions(&p, []int{1, 2}, func([]int) error { return &tooLarge{"x"} }); err == nil || !strings.Contains(err.Error(), "one row") {
 		t.Errorf("error %v", err)
@@ -101,24 +102,119 @@ func TestPortions(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	var sizes []int
-	b := newBatch(func(rows []entry) error { sizes = append(sizes, len(rows)); return nil })
+	var last []entry
+	b := newBatch(func(rows []entry, alone map[string]bool) error {
+		sizes, last = append(sizes, len(rows)), rows
+		if len(alone) == 0 || len(alone) > len(rows) {
+			t.Errorf("%d rows about %d nodes", len(rows), len(alone))
+		}
+		return nil
+	})
+	add := func(key, alone, order string, size int) {
+		t.Helper()
+		if err := b.add(key, alone, order, size, func(e entry, fresh bool) { e["x"] = key }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range batchRows + 1 {
 		for range 2 {
-			if err := b.add(fmt.Sprint(i), 1, func(e entry, fresh bool) { e["x"] = i }); err != nil {
-				t.Fatal(err)
-			}
+			add(fmt.Sprint(i), fmt.Sprint(i), "", 1)
 		}
 	}
 	for i := range 3 {
-		if err := b.add(fmt.Sprint("large", i), batchBytes/2, func(entry, bool) {}); err != nil {
-			t.Fatal(err)
-		}
+		add(fmt.Sprint("large", i), fmt.Sprint("large", i), "", batchBytes/2)
 	}
 	if err := b.flush(); err != nil {
 		t.Fatal(err)
 	}
 	if want := []int{batchRows, 2, 2}; !slices.Equal(sizes, want) {
 		t.Errorf("batches of %v, want %v", sizes, want)
+	}
+	// A node's rows stay together, up to twice as many, and are sent in order.
+	sizes = nil
+	for i := range 2*batchRows + 1 {
+		add(fmt.Sprint(i), "one", fmt.Sprintf("%06d", 1_000_000-i), 1)
+	}
+	if err := b.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{2 * batchRows, 1}; !slices.Equal(sizes, want) {
+		t.Errorf("batches of %v, want %v", sizes, want)
+	}
+	for _, key := range []string{"b", "a", "c"} {
+		add(key, key, key, 1)
+	}
+	if err := b.flush(); err != nil || fmt.Sprint(last) != "[map[x:a] map[x:b] map[x:c]]" {
+		t.Errorf("sent %v, error %v", last, err)
+	}
+}
+
+// Batches are under way at the same time unless they share a node; what they did
+// is counted, and the first error told.
+func TestWriters(t *testing.T) {
+	report := &TableReport{}
+	w := &writers{most: 3, into: report}
+	var mu sync.Mutex
+	under, most := map[string]bool{}, 0
+	gate := make(chan struct{})
+	send := func(names ...string) error {
+		alone := map[string]bool{}
+		for _, n := range names {
+			alone[n] = true
+		}
+		if len(names) == 0 {
+			alone = nil
+		}
+		return w.start(alone, func() (tally, error) {
+			mu.Lock()
+			for _, n := range names {
+				if under[n] || under["all"] {
+					t.Errorf("two at the same time have %s", n)
+				}
+				under[n] = true
+			}
+			if len(names) == 0 {
+				if len(under) > 0 {
+					t.Errorf("%v under way beside what must be alone", under)
+				}
+				under["all"] = true
+			}
+			most = max(most, len(under))
+			mu.Unlock()
+			select {
+			case <-gate:
+			case <-time.After(20 * time.Millisecond):
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range names {
+				delete(under, n)
+			}
+			delete(under, "all")
+			if slices.Contains(names, "bad") {
+				return tally{}, errors.New("it is bad")
+			}
+			return tally{links: 1}, nil
+		})
+	}
+	for _, names := range [][]string{{"a"}, {"b"}, {"c"}, {"a"}, {"d"}, nil, {"a"}, {"b"}} {
+		if err := send(names...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.wait(); err != nil || report.Links != 8 || most != 3 {
+		t.Errorf("%d counted, %d at the same time, error %v", report.Links, most, err)
+	}
+	close(gate)
+	err := send("bad")
+	if err == nil {
+		err = send("bad")
+	}
+	if err == nil || err.Error() != "it is bad" {
+		t.Errorf("error %v", err)
+	}
+	if err := w.wait(); err != nil {
+		t.Error(err)
 	}
 }
 

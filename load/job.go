@@ -68,20 +68,28 @@ func (l *loader) runJob(ctx context.Context, j Job, account string) error {
 	if l.o.DryRun {
 		return nil
 	}
+	var all []statement
+	for _, cypher := range l.cyphers(j) {
+		all = append(all, statement{cypher, l.jobParams(account)})
+	}
+	_, _, err := l.graph.write(ctx, all...)
+	return err
+}
+
+// cyphers are those of a job that have something to do in this graph.
+func (l *loader) cyphers(j Job) []string {
+	if l.nodesBefore == 0 {
+		return j.Set
+	}
+	return slices.Concat(j.Reset, j.Set, j.Clean)
+}
+
+func (l *loader) jobParams(account string) map[string]any {
 	params := map[string]any{"tag": l.tag, "UPDATE_TAG": l.tag, "account": nil, "accounts": l.plan.accounts}
 	if account != "" {
 		params["account"] = account
 	}
-	var all []statement
-	cyphers := slices.Concat(j.Reset, j.Set, j.Clean)
-	if l.nodesBefore == 0 {
-		cyphers = j.Set
-	}
-	for _, cypher := range cyphers {
-		all = append(all, statement{cypher, params})
-	}
-	_, _, err := l.graph.write(ctx, all...)
-	return err
+	return params
 }
 
 // hinders is the first cell that the job reads and that is not complete, empty

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"snap/store/kind"
 )
@@ -18,7 +19,7 @@ type link struct {
 }
 
 // linkStatement writes the relationships of one claim. Its text follows from
-// the declaration alone.
+// the declaration alone; it returns what nodeStatement does.
 func linkStatement(c claim, a, b match, props []property) string {
 	head, tail := "", ""
 	if between := c.table.Between; between != nil {
@@ -27,19 +28,23 @@ func linkStatement(c claim, a, b match, props []property) string {
 	} else {
 		head = "MATCH (n:" + quote(c.table.Label) + " {id: row.id}) MATCH " + a.cypher("o", c.link.Other(), "row", "k") + " MERGE " + arrow(c.link)
 	}
+	text := "UNWIND $rows AS row " + head + " ON CREATE SET r.firstseen = timestamp()"
+	same := "null"
 	if len(props) > 0 {
 		tail += ", r += row.p"
+		text += " WITH r, row, " + equal("r", "row.p") + " AS same"
+		same = "sum(CASE WHEN same THEN 1 ELSE 0 END)"
 	}
-	return "UNWIND $rows AS row " + head + " ON CREATE SET r.firstseen = timestamp() SET " + assert("r", "row", "complete") +
-		", r.lastupdated = $tag" + tail + " RETURN count(r)"
+	return text + " SET " + assert("r", "row", "complete") + ", r.lastupdated = $tag" + tail + " RETURN count(r), " + same + ", 0"
 }
 
 // links writes the relationships of a table's rows, but for those that the
-// statement of its nodes has written.
+// statement of its nodes has written. It takes some rows at a time and goes
+// through them for one claim after another, so that what is under way at the
+// same time is of one claim and about different nodes.
 func (l *loader) links(ctx context.Context, t *kind.Table) error {
-	report := l.table(t)
+	way := &writers{most: l.o.Writers, into: l.table(t)}
 	var all []*link
-	var way lane // one for all, so that no two writers wait for each other
 	for _, c := range claims(t) {
 		if c.owner && l.inline(t) != nil {
 			continue
@@ -52,50 +57,54 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 		}
 		cypher := linkStatement(c, k.from, k.to, k.props)
 		params := map[string]any{"tag": l.tag, "complete": l.plan.complete(l.plan.ofClaims(l.plan.asserting(k.edge)), nil)}
-		send := func(rows []entry) error {
-			return inPortions(&l.portion, rows, func(rows []entry) error {
-				found, _, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
-				if err == nil {
-					report.Links += found[0][0].(int64)
-				}
-				return err
+		tangled := l.plan.related(k.edge.from, k.edge.to) // a node may be at either end
+		k.batch = newBatch(func(rows []entry, alone map[string]bool) error {
+			if tangled {
+				alone = nil
+			}
+			return way.start(alone, func() (done tally, err error) {
+				err = inPortions(&l.portion, rows, func(rows []entry) error {
+					found, n, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
+					if err == nil {
+						done.took(found, n)
+					}
+					return err
+				})
+				return done, err
 			})
-		}
-		k.batch = newBatch(func(rows []entry) error { return way.start(func() error { return send(rows) }) })
+		})
 		all = append(all, k)
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	id, _ := t.Column("id")
-	err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
-		l.step(1)
-		unknown := view.UnknownColumns(row)
-		if t.Between != nil {
-			report.Rows++
-		}
+	var rows []tableRow
+	bytes := 0
+	through := func() error {
 		for _, k := range all {
-			ends, known := k.from.values(view, row, account, unknown)
-			others := [][]any{nil}
-			if t.Between != nil {
-				var too bool
-				others, too = k.to.values(view, row, account, unknown)
-				known = known && too
-			}
-			if !known {
-				l.plan.doubts(k.edge, cell)
-				continue
-			}
-			for _, values := range ends {
-				for _, others := range others {
-					if err := l.link(k, view, row, id, values, others, unknown, cell, account, report); err != nil {
-						return err
-					}
+			for _, r := range rows {
+				if err := l.linksOf(k, r); err != nil {
+					return err
 				}
 			}
 		}
+		rows, bytes = rows[:0], 0
 		return nil
+	}
+	err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
+		l.step(1)
+		rows = append(rows, tableRow{view, slices.Clone(row), cell, account})
+		for _, v := range row {
+			bytes += sizeOf(v)
+		}
+		if len(rows) < l.o.Writers*batchRows && bytes < l.o.Writers*batchBytes {
+			return nil
+		}
+		return through()
 	})
+	if err == nil {
+		err = through()
+	}
 	for _, k := range all {
 		if err == nil {
 			err = k.batch.flush()
@@ -104,33 +113,61 @@ func (l *loader) links(ctx context.Context, t *kind.Table) error {
 	return cmp.Or(way.wait(), err)
 }
 
+// linksOf adds the relationships that a row asserts by one claim.
+func (l *loader) linksOf(k *link, r tableRow) error {
+	unknown := r.view.UnknownColumns(r.row)
+	ends, known := k.from.values(r.view, r.row, r.account, unknown)
+	others := [][]any{nil}
+	if k.table.Between != nil {
+		l.table(k.table).Rows++
+		var too bool
+		others, too = k.to.values(r.view, r.row, r.account, unknown)
+		known = known && too
+	}
+	if !known {
+		l.plan.doubts(k.edge, r.cell)
+		return nil
+	}
+	for _, values := range ends {
+		for _, others := range others {
+			if err := l.link(k, r, values, others, unknown); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // link adds one relationship to its batch.
-func (l *loader) link(k *link, view *kind.Table, row kind.Row, id int, values, others []any, unknown []string, cell, account string, report *TableReport) error {
+func (l *loader) link(k *link, r tableRow, values, others []any, unknown []string) error {
 	var node any
+	self, far := key(values...), key(others...) // of a relationship of its own the one end and the other
 	if k.table.Between == nil {
-		node = row[id]
+		id, _ := k.table.Column("id")
+		node = r.row[id]
+		self, far = key(node), key(values...)
 	}
 	if l.o.DryRun {
-		report.Links++
+		l.table(k.table).Links++
 		l.dry.link(k.claim, node, append(append([]any{}, values...), others...))
 		return nil
 	}
 	props := map[string]any{}
-	size := 60 + len(cell) + sizeOf(node) + take(props, k.props, view, row, unknown)
+	size := 60 + len(r.cell) + sizeOf(node) + take(props, k.props, r.view, r.row, unknown)
 	for _, v := range values {
 		size += sizeOf(v)
 	}
 	for _, v := range others {
 		size += sizeOf(v)
 	}
-	return k.batch.add(key(append(append([]any{node}, values...), others...)...), size, func(e entry, fresh bool) {
+	return k.batch.add(self+far, self, far, size, func(e entry, fresh bool) {
 		if !fresh {
 			for name, v := range props {
 				e["p"].(map[string]any)[name] = v
 			}
-			e["cs"] = union(e["cs"].([]string), cell)
+			e["cs"] = union(e["cs"].([]string), r.cell)
 		} else {
-			e["cs"] = []string{cell}
+			e["cs"] = []string{r.cell}
 			if len(k.props) > 0 {
 				e["p"] = props
 			}
@@ -138,7 +175,7 @@ func (l *loader) link(k *link, view *kind.Table, row kind.Row, id int, values, o
 		if k.table.Between == nil {
 			e["id"] = node
 		} else {
-			e["account"] = account
+			e["account"] = r.account
 		}
 		for i, v := range values {
 			e[field("k", i)] = v

@@ -7,6 +7,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -35,6 +36,10 @@ type Options struct {
 	DryRun    bool    // write nothing, report what would be written and deleted
 	NoCleanup bool    // delete nothing
 	MaxDelete float64 // refuse to delete more than this share of a label's nodes in an account; 0: no limit. Up to guardFloor nodes may always go.
+
+	// Writers is how many batches of a table are under way to the server at the
+	// same time; 0 is DefaultWriters. Each may take the server some 20 MB.
+	Writers int
 
 	Progress func(Progress) // called from time to time; may be nil
 
@@ -79,7 +84,7 @@ type loader struct {
 
 	nodesBefore int64 // in the graph when the load began
 	small       map[string]bool
-	few         map[string][]smallRow // by table
+	few         map[string][]tableRow // by table
 	pool        *pool
 	portion     portion
 }
@@ -114,6 +119,7 @@ func newLoader(g *Graph, m *store.Manifest, id string, s source, o Options) (*lo
 	if l.tag == 0 {
 		l.tag = m.Tag()
 	}
+	l.o.Writers = cmp.Or(o.Writers, DefaultWriters)
 	l.report = &Report{Snapshot: id, Tag: l.tag, DryRun: o.DryRun, Unknown: l.plan.unknown}
 	for i, t := range l.plan.tables {
 		l.tables[t.Name] = i
@@ -170,6 +176,9 @@ func (l *loader) run(ctx context.Context) error {
 	}
 	if err := l.begin(ctx); err != nil {
 		return err
+	}
+	if !l.o.DryRun {
+		defer l.planAhead(ctx)()
 	}
 	if !l.report.Imported {
 		if err := l.write(ctx); err != nil {

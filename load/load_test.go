@@ -407,6 +407,56 @@ func TestSecondLoadChangesNothing(t *testing.T) {
 	expect(t, g, "MATCH ()-[r]->() WHERE r.lastupdated <> 200 RETURN r")
 }
 
+// The report tells what was new, what was as before, and by that what changed.
+func TestUnchanged(t *testing.T) {
+	g := testGraph(t)
+	// s1 is in two tables. Where these have statements of their own it counts with
+	// each, its owner's link too, and a newer load makes it first what the stub says.
+	both, stub := int64(1), int64(1)
+	if together(g) {
+		both, stub = 0, 0
+	}
+	check := func(s *snapshot, want tally) {
+		t.Helper()
+		var got tally
+		for _, r := range s.load(t, g, Options{}).Tables {
+			got.nodesCreated += r.NodesCreated
+			got.nodesUnchanged += r.NodesUnchanged
+			got.linksCreated += r.LinksCreated
+			got.linksUnchanged += r.LinksUnchanged
+		}
+		if got != want {
+			t.Errorf("%d: %+v, want %+v", s.Tag(), got, want)
+		}
+	}
+	// Within one load a second look at s1 finds its owner's link as it was.
+	check(first(100), tally{nodesCreated: 11, linksCreated: 16, linksUnchanged: both})
+	check(first(100), tally{nodesUnchanged: 11 + both, linksUnchanged: 16 + both})
+	check(first(200), tally{nodesUnchanged: 11 - stub, linksUnchanged: 16 + both})
+
+	other := first(300)
+	for _, rows := range other.rows {
+		for _, r := range rows {
+			switch r[0] {
+			case "p1": // its name, and since when both roles have it
+				r[1], r[3] = "Operator", "lately"
+			case "i1": // null, where something was
+				r[1] = nil
+			case "v1": // a list grows
+				r[3] = []string{"a", "b", "c"}
+			case "r2":
+				r[0] = "r3" // another role, with the same ARN
+			}
+		}
+	}
+	check(other, tally{nodesCreated: 1, nodesUnchanged: 7 - stub, linksCreated: 2, linksUnchanged: 13 + both})
+	expect(t, g, "MATCH (p:Policy)<-[r:POLICY]-(x) RETURN p.name, r.since, x.id ORDER BY x.id", `["Operator","lately","r1"]`, `["Operator","lately","r3"]`)
+
+	cypher(t, g, "MATCH (v:Vpc) SET v.ratio = 0.25, v.exposed = true") // by somebody: what a row has is put right
+	check(other, tally{nodesUnchanged: 10 + both, linksUnchanged: 16 + both})
+	expect(t, g, "MATCH (v:Vpc) RETURN v.ratio, v.exposed", `[0.5,true]`)
+}
+
 func TestNullAndUnknown(t *testing.T) {
 	g := testGraph(t)
 	first(100).load(t, g, Options{})

@@ -26,32 +26,74 @@ func assert(x, row, complete string) string {
 		"ELSE [c IN %[2]s WHERE NOT c IN $%[4]s AND NOT c IN %[3]s.cs] + %[3]s.cs END", x, list, row, complete)
 }
 
+// equal is Cypher that tells whether x had these properties already, as the map
+// was says; sent are maps of properties.
+func equal(was string, sent ...string) string {
+	var all []string
+	for _, p := range sent {
+		all = append(all, fmt.Sprintf("all(k IN keys(%[2]s) WHERE (%[2]s)[k] = %[1]s[k] OR (%[2]s)[k] IS NULL AND %[1]s[k] IS NULL)", was, p))
+	}
+	// What another program wrote may be of another type and yet equal: 1 and 1.0.
+	return fmt.Sprintf("CASE WHEN %s._snap_cells IS NULL THEN false ELSE coalesce(%s, false) END", was, strings.Join(all, " AND "))
+}
+
+// form is which of its nodes and owners a statement of nodes is for.
+type form int
+
+const (
+	anyOwners form = iota // row.os lists the owners
+	oneOwner              // each node has one owner, which the row names itself, and whose link the node's own cells assert
+	newGraph              // the same, and most nodes are new
+)
+
 // nodeStatement writes the nodes of a table and, if not nil, their owners'
-// links. Its text follows from the declaration alone. With lone, each node has
-// one owner, whose link the node's own cells assert: the row names it itself.
-func nodeStatement(t *kind.Table, shared bool, owner *claim, by match, lone bool) string {
+// links. Its text follows from the declaration alone. It returns how many
+// owners' links there are, how many of them were there and the same (null: all
+// that were not created), and how many nodes were; of these those that have
+// their owner count.
+//
+// In a new graph nothing is the same, and to create the link of a node that has
+// none locks a popular owner for a moment only, where MERGE would lock it to the
+// end of the transaction.
+func nodeStatement(t *kind.Table, shared bool, owner *claim, by match, f form) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "UNWIND $rows AS row MERGE (n:%s {id: row.id}) ON CREATE SET n.firstseen = timestamp()", quote(t.Label))
-	with := "n, row"
+	described, sent := "", []string{"row.p"}
 	if shared {
 		b.WriteString(" WITH n, row, any(c IN coalesce(n._snap_cells, []) WHERE split(c, '/')[3] IN $full AND (n.lastupdated = $tag OR NOT c IN $complete)) AS described")
-		with += ", described"
+		described = ", described"
+		sent = append(sent, "CASE WHEN described THEN {} ELSE row.s END")
 	}
-	fmt.Fprintf(&b, " SET %s, n += row.p", assert("n", "row", "complete"))
-	if shared {
-		b.WriteString(", n += CASE WHEN described THEN {} ELSE row.s END")
+	if f != newGraph {
+		fmt.Fprintf(&b, " WITH n, row%s, properties(n) AS was WITH n, row%s, %s AS same", described, described, equal("was", sent...))
+	}
+	fmt.Fprintf(&b, " SET %s", assert("n", "row", "complete"))
+	for _, p := range sent {
+		if f != newGraph {
+			p = "CASE WHEN same THEN {} ELSE " + p + " END"
+		}
+		fmt.Fprintf(&b, ", n += %s", p)
 	}
 	b.WriteString(", n.lastupdated = $tag")
 	for _, alias := range t.Aliases {
 		fmt.Fprintf(&b, ", n:%s", quote(alias))
 	}
+	const unchanged = "count(DISTINCT CASE WHEN same THEN n END)"
 	switch {
-	case owner != nil && lone:
-		fmt.Fprintf(&b, " WITH n, row MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag RETURN count(r)",
-			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), assert("r", "row", "owned"))
-	case owner != nil:
-		fmt.Fprintf(&b, " WITH %s UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r += own.p, r.lastupdated = $tag RETURN count(r)",
-			with, by.cypher("o", owner.link.Other(), "own", "k"), arrow(owner.link), assert("r", "own", "owned"))
+	case owner == nil:
+		fmt.Fprintf(&b, " RETURN 0, null, %s", unchanged)
+	case f == oneOwner:
+		fmt.Fprintf(&b, " WITH n, row, same MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag RETURN count(r), null, %s",
+			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), assert("r", "row", "owned"), unchanged)
+	case f == newGraph:
+		fmt.Fprintf(&b, " WITH n, row MATCH %s WITH n, row, o, CASE WHEN (n)--() THEN [] ELSE [1] END AS new"+
+			" FOREACH (_ IN new | CREATE %s SET r.firstseen = timestamp(), r._snap_cells = row.cs, r.lastupdated = $tag)"+
+			" FOREACH (_ IN CASE new WHEN [] THEN [1] ELSE [] END | MERGE %s ON CREATE SET r.firstseen = timestamp() SET %s, r.lastupdated = $tag) RETURN count(o), null, 0",
+			by.cypher("o", owner.link.Other(), "row", "k"), arrow(owner.link), arrow(owner.link), assert("r", "row", "owned"))
+	default:
+		fmt.Fprintf(&b, " WITH n, row, same CALL { WITH n, row UNWIND row.os AS own MATCH %s MERGE %s ON CREATE SET r.firstseen = timestamp() WITH r, own, %s AS kept"+
+			" SET %s, r += own.p, r.lastupdated = $tag RETURN count(r) AS links, sum(CASE WHEN kept THEN 1 ELSE 0 END) AS kept } RETURN sum(links), sum(kept), %s",
+			by.cypher("o", owner.link.Other(), "own", "k"), arrow(owner.link), equal("r", "own.p"), assert("r", "own", "owned"), unchanged)
 	}
 	return b.String()
 }
@@ -131,42 +173,44 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		by, ownerProps = newMatch(t, owner.link.On), newProperties(t, owner.link.Props)
 		params["owned"] = l.plan.complete(l.plan.ofClaims(l.plan.asserting(owner.edge())), nil)
 	}
-	write := func(cypher string, rows []entry) error {
-		if len(rows) == 0 {
-			return nil
-		}
+	write := func(done *tally, cypher string, rows []entry) error {
 		return inPortions(&l.portion, rows, func(rows []entry) error {
 			found, n, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
-			if err != nil {
-				return err
+			if err == nil {
+				done.took(found, n)
 			}
-			report.NodesCreated += n.nodesCreated
-			if len(found) > 0 {
-				report.Links += found[0][0].(int64)
-			}
-			return nil
+			return err
 		})
 	}
-	all, lone := nodeStatement(t, len(shape.shared) > 0, owner, by, false), nodeStatement(t, len(shape.shared) > 0, owner, by, true)
-	send := func(rows []entry) error {
-		if owner == nil || len(ownerProps) > 0 {
-			return write(all, rows)
-		}
-		var one, others []entry
-		for _, e := range rows {
-			if alone(e) {
-				one = append(one, e)
-			} else {
-				others = append(others, e)
+	lone := oneOwner
+	if l.nodesBefore == 0 {
+		lone = newGraph
+	}
+	text := func(f form) string { return nodeStatement(t, len(shape.shared) > 0, owner, by, f) }
+	way := &writers{most: l.o.Writers, into: report}
+	send := func(rows []entry, own map[string]bool) error {
+		one, others := []entry(nil), rows
+		if owner != nil && len(ownerProps) == 0 {
+			others = nil
+			for _, e := range rows {
+				if alone(e) {
+					one = append(one, e)
+				} else {
+					others = append(others, e)
+				}
 			}
 		}
-		if err := write(lone, one); err != nil {
-			return err
+		if owner != nil && len(others) > 0 {
+			own = nil // several owners are locked in no order
 		}
-		return write(all, others)
+		return way.start(own, func() (done tally, err error) {
+			if err = write(&done, text(lone), one); err == nil {
+				err = write(&done, text(anyOwners), others)
+			}
+			return done, err
+		})
 	}
-	var way lane
-	b := newBatch(func(rows []entry) error { return way.start(func() error { return send(rows) }) })
+	b := newBatch(send)
 	id, _ := t.Column("id")
 	err := l.each(ctx, t, func(view *kind.Table, row kind.Row, cell, account string) error {
 		report.Rows++
@@ -192,7 +236,12 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 		}
 		p, s, size := shape.properties(l.provider(cell), view, row)
 		size += 40 + len(cell)
-		return b.add(key(row[id]), size+len(owners)*(60+len(cell)), func(e entry, fresh bool) {
+		order := ""
+		if len(owners) > 0 {
+			order = key(owners[0]...)
+		}
+		self := key(row[id])
+		return b.add(self, self, order, size+len(owners)*(60+len(cell)), func(e entry, fresh bool) {
 			if fresh {
 				e["id"], e["p"], e["cs"], e["os"] = row[id], p, []string{cell}, []map[string]any{}
 				if len(shape.shared) > 0 {

@@ -151,17 +151,15 @@ func (l *loader) permissions(ctx context.Context) error {
 // identities reads the principals of an account and their policies.
 func (l *loader) identities(ctx context.Context, account string) (*identities, error) {
 	params := map[string]any{"account": account}
-	const holder = "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(p:AWSPrincipal)-[:POLICY]->(policy:AWSPolicy) WHERE p.arn IS NOT NULL "
 	all := &identities{policies: map[string][]policyStatement{}, held: map[string][]string{}}
-	err := l.graph.stream(ctx, holder+"RETURN DISTINCT "+l.graph.id("p")+", "+l.graph.id("policy"), params, func(r []any) {
+	err := l.graph.stream(ctx, l.holders(), params, func(r []any) {
 		p := r[0].(string)
 		all.held[p] = append(all.held[p], r[1].(string))
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = l.graph.stream(ctx, holder+"WITH DISTINCT policy MATCH (policy)-[:STATEMENT]->(s:AWSPolicyStatement) "+
-		"RETURN "+l.graph.id("policy")+", s.effect, s.action, s.notaction, s.resource, s.notresource, s.condition ORDER BY policy.id, s.id", params, func(r []any) {
+	err = l.graph.stream(ctx, l.held(), params, func(r []any) {
 		s := policyStatement{action: clauseList(r[2]), notAction: clauseList(r[3]), resource: clauseList(r[4]), notResource: clauseList(r[5])}
 		s.effect, _ = r[1].(string)
 		s.condition, _ = r[6].(string)
@@ -172,6 +170,18 @@ func (l *loader) identities(ctx context.Context, account string) (*identities, e
 		all.policies[id] = append(all.policies[id], s)
 	})
 	return all, err
+}
+
+// holder finds an account's principals and their policies.
+const holder = "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(p:AWSPrincipal)-[:POLICY]->(policy:AWSPolicy) WHERE p.arn IS NOT NULL "
+
+func (l *loader) holders() string {
+	return holder + "RETURN DISTINCT " + l.graph.id("p") + ", " + l.graph.id("policy")
+}
+
+func (l *loader) held() string {
+	return holder + "WITH DISTINCT policy MATCH (policy)-[:STATEMENT]->(s:AWSPolicyStatement) " +
+		"RETURN " + l.graph.id("policy") + ", s.effect, s.action, s.notaction, s.resource, s.notresource, s.condition ORDER BY policy.id, s.id"
 }
 
 // clauseList is a list of a policy; nil where there is none, which differs from an
@@ -189,17 +199,9 @@ func clauseList(v any) []string {
 // permit writes the relationships of one declaration in an account and deletes
 // those that no longer hold.
 func (l *loader) permit(ctx context.Context, p Permission, account string, all *identities) error {
-	where := ""
-	if c := p.Precondition; c != nil {
-		pattern := "(x)-[:" + quote(c.Relationship) + "]->(:" + quote(c.Label) + ")"
-		if strings.EqualFold(c.Direction, "incoming") {
-			pattern = "(x)<-[:" + quote(c.Relationship) + "]-(:" + quote(c.Label) + ")"
-		}
-		where = " AND EXISTS { MATCH " + pattern + " }"
-	}
 	var targets []target
 	params := map[string]any{"account": account, "tag": l.tag}
-	err := l.graph.stream(ctx, "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(x:"+quote(p.Target)+") WHERE x.arn IS NOT NULL"+where+" RETURN DISTINCT "+l.graph.id("x")+", x.arn", params, func(r []any) {
+	err := l.graph.stream(ctx, l.targets(p), params, func(r []any) {
 		if arn, ok := r[1].(string); ok {
 			targets = append(targets, target{r[0].(string), arn})
 		}
@@ -207,8 +209,6 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 	if err != nil {
 		return err
 	}
-	cypher := "UNWIND $rows AS row MATCH (p) WHERE " + l.graph.is("p", "row.p") + " MATCH (x) WHERE " + l.graph.is("x", "row.x") + " MERGE (p)-[r:" + quote(p.Relationship) + "]->(x) " +
-		"SET r.lastupdated = $tag, r.has_condition = row.c, r.condition_keys = row.k, r.conditions = row.j"
 	var rows []entry
 	bytes := 0
 	send := func() error {
@@ -218,12 +218,12 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 			if len(rows) == 0 {
 				return nil
 			}
-			_, _, err := l.graph.write(ctx, statement{cypher, with(params, rows)})
+			_, _, err := l.graph.write(ctx, statement{l.mayText(p), with(params, rows)})
 			return err
 		})
 	}
 	err = all.grants(p.Permissions, targets, func(principal, target string, c *conditions) error {
-		e := entry{"p": principal, "x": target, "c": c != nil, "k": []string{}, "j": nil}
+		e := entry{"p": principal, "x": target, "t": p.Relationship, "c": c != nil, "k": []string{}, "j": nil}
 		if c != nil {
 			e["k"], e["j"] = c.keys, c.text
 			bytes += len(c.text)
@@ -239,12 +239,41 @@ func (l *loader) permit(ctx context.Context, p Permission, account string, all *
 	}
 	for err == nil && l.nodesBefore > 0 {
 		var n counts
-		_, n, err = l.graph.write(ctx, statement{"MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSPrincipal)-[r:" + quote(p.Relationship) + "]->(:" + quote(p.Target) + ") WHERE r.lastupdated <> $tag WITH DISTINCT r LIMIT 10000 DELETE r", params})
+		_, n, err = l.graph.write(ctx, statement{p.mayNot(), params})
 		if n.linksDeleted == 0 {
 			break
 		}
 	}
 	return err
+}
+
+// targets is Cypher that finds a permission's targets in an account.
+func (l *loader) targets(p Permission) string {
+	where := ""
+	if c := p.Precondition; c != nil {
+		pattern := "(x)-[:" + quote(c.Relationship) + "]->(:" + quote(c.Label) + ")"
+		if strings.EqualFold(c.Direction, "incoming") {
+			pattern = "(x)<-[:" + quote(c.Relationship) + "]-(:" + quote(c.Label) + ")"
+		}
+		where = " AND EXISTS { MATCH " + pattern + " }"
+	}
+	return "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(x:" + quote(p.Target) + ") WHERE x.arn IS NOT NULL" + where + " RETURN DISTINCT " + l.graph.id("x") + ", x.arn"
+}
+
+// mayText is Cypher that writes a permission's relationships, the same for all
+// permissions where the server takes a type as a value.
+func (l *loader) mayText(p Permission) string {
+	typ := quote(p.Relationship)
+	if l.graph.dynamic {
+		typ = "$(row.t)"
+	}
+	return "UNWIND $rows AS row MATCH (p) WHERE " + l.graph.is("p", "row.p") + " MATCH (x) WHERE " + l.graph.is("x", "row.x") + " MERGE (p)-[r:" + typ + "]->(x) " +
+		"SET r.lastupdated = $tag, r.has_condition = row.c, r.condition_keys = row.k, r.conditions = row.j"
+}
+
+// mayNot is Cypher that deletes those that no longer hold.
+func (p Permission) mayNot() string {
+	return "MATCH (:AWSAccount {id: $account})-[:RESOURCE]->(:AWSPrincipal)-[r:" + quote(p.Relationship) + "]->(:" + quote(p.Target) + ") WHERE r.lastupdated <> $tag WITH DISTINCT r LIMIT 10000 DELETE r"
 }
 
 // identities are principals and their policies, each by its element id.

@@ -18,18 +18,21 @@ type Report struct {
 // TableReport is one table's part. Tables that share a label or a relationship
 // share its cleanup, which is told with the first that describes it.
 type TableReport struct {
-	Table        string   `json:"table"`
-	Label        string   `json:"label,omitempty"`
-	Sync         string   `json:"sync"`
-	Rows         int64    `json:"rows"`          // rows read and written as nodes, or for a table of relationships as such
-	NodesCreated int64    `json:"nodes_created"` // of them new; a dry run does not know
-	Links        int64    `json:"links"`         // relationships written; in a dry run those that rows assert, whether their ends exist or not
-	NodesDeleted int64    `json:"nodes_deleted"`
-	LinksDeleted int64    `json:"links_deleted"`     // without those that went with their node
-	Seconds      float64  `json:"seconds"`           // to write it; of tables that are written together the share by their rows
-	Kept         []Kept   `json:"kept,omitempty"`    // what was not seen, yet stays
-	Missing      []string `json:"missing,omitempty"` // columns that the snapshot lacks: their properties stay as they were
-	Ignored      []string `json:"ignored,omitempty"` // columns of the snapshot that this program does not know
+	Table          string   `json:"table"`
+	Label          string   `json:"label,omitempty"`
+	Sync           string   `json:"sync"`
+	Rows           int64    `json:"rows"`            // rows read and written as nodes, or for a table of relationships as such; several may be about one node
+	NodesCreated   int64    `json:"nodes_created"`   // a dry run does not know
+	NodesUnchanged int64    `json:"nodes_unchanged"` // that had the same properties before, as this program wrote them. One that a stub names too counts with each table of many rows
+	Links          int64    `json:"links"`           // relationships that rows assert; in a dry run whether their ends exist or not
+	LinksCreated   int64    `json:"links_created"`
+	LinksUnchanged int64    `json:"links_unchanged"`
+	NodesDeleted   int64    `json:"nodes_deleted"`
+	LinksDeleted   int64    `json:"links_deleted"`     // without those that went with their node
+	Seconds        float64  `json:"seconds"`           // to write it; of tables that are written together the share by their rows
+	Kept           []Kept   `json:"kept,omitempty"`    // what was not seen, yet stays
+	Missing        []string `json:"missing,omitempty"` // columns that the snapshot lacks: their properties stay as they were
+	Ignored        []string `json:"ignored,omitempty"` // columns of the snapshot that this program does not know
 }
 
 // Kept counts nodes and relationships that were not seen but that nothing

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
+	"sync"
 
 	"snap/store/kind"
 )
@@ -20,54 +22,40 @@ const (
 // entry is one row of a batch: the parameters of one node or relationship.
 type entry map[string]any
 
-// lane sends one batch at a time, while the next one is made.
-type lane struct{ sent chan error }
-
-// start waits for what is under way and then begins to send.
-func (l *lane) start(send func() error) error {
-	if err := l.wait(); err != nil {
-		return err
-	}
-	sent := make(chan error, 1)
-	l.sent = sent
-	go func() { sent <- send() }()
-	return nil
-}
-
-// wait waits for what is under way.
-func (l *lane) wait() error {
-	if l.sent == nil {
-		return nil
-	}
-	err := <-l.sent
-	l.sent = nil
-	return err
-}
-
 // batch gathers the rows of one statement. No key is in it twice: rows of one
 // key become one, since within a statement Cypher may read all of what it
 // changes before it changes any.
 type batch struct {
-	send  func([]entry) error
+	send  func(rows []entry, alone map[string]bool) error
 	rows  []entry
+	order []string // by which they are sent
 	at    map[string]int
+	alone map[string]bool // the nodes that no other batch under way may have
 	bytes int
 }
 
-func newBatch(send func([]entry) error) *batch { return &batch{send: send, at: map[string]int{}} }
+func newBatch(send func(rows []entry, alone map[string]bool) error) *batch {
+	return &batch{send: send, at: map[string]int{}, alone: map[string]bool{}}
+}
 
-// add gives the entry of a key to fill, a new one where there is none.
-func (b *batch) add(key string, size int, fill func(e entry, fresh bool)) error {
+// add gives the entry of a key to fill, a new one where there is none. alone
+// names the node that the row is about, all of whose rows are best in one
+// batch; order is by what the rows of a batch are sorted, so that transactions
+// at the same time lock the nodes at the other end in one order.
+func (b *batch) add(key, alone, order string, size int, fill func(e entry, fresh bool)) error {
 	i, ok := b.at[key]
 	if !ok {
-		if len(b.rows) >= batchRows || b.bytes+size > batchBytes && len(b.rows) > 0 {
+		full := len(b.rows) >= batchRows || b.bytes+size > batchBytes && len(b.rows) > 0
+		overfull := len(b.rows) >= 2*batchRows || b.bytes+size > 2*batchBytes
+		if full && (overfull || !b.alone[alone]) {
 			if err := b.flush(); err != nil {
 				return err
 			}
 		}
 		i = len(b.rows)
 		b.at[key] = i
-		b.rows = append(b.rows, entry{})
+		b.rows, b.order = append(b.rows, entry{}), append(b.order, order)
+		b.alone[alone] = true
 	}
 	b.bytes += size
 	fill(b.rows[i], !ok)
@@ -78,16 +66,30 @@ func (b *batch) flush() error {
 	if len(b.rows) == 0 {
 		return nil
 	}
-	rows := b.rows
-	b.rows, b.bytes = nil, 0
+	rows, alone := b.rows, b.alone
+	sort.Stable(byOrder{rows, b.order})
+	b.rows, b.order, b.alone, b.bytes = nil, b.order[:0], map[string]bool{}, 0
 	clear(b.at)
-	return b.send(rows)
+	return b.send(rows, alone)
+}
+
+type byOrder struct {
+	rows  []entry
+	order []string
+}
+
+func (b byOrder) Len() int           { return len(b.rows) }
+func (b byOrder) Less(i, j int) bool { return b.order[i] < b.order[j] }
+func (b byOrder) Swap(i, j int) {
+	b.rows[i], b.rows[j] = b.rows[j], b.rows[i]
+	b.order[i], b.order[j] = b.order[j], b.order[i]
 }
 
 // portion is how many rows the server has lately had the memory for: half after
 // it lacked it, and twice as many again after a while. The zero value is no
 // limit.
 type portion struct {
+	mu   sync.Mutex
 	rows int
 	good int // how many of that size went well
 }
@@ -96,31 +98,54 @@ type portion struct {
 // server does the work of one that is too large for nothing.
 const growAfter = 4
 
+// of is how many of n rows to send.
+func (p *portion) of(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rows > 0 {
+		n = min(n, p.rows)
+	}
+	return n
+}
+
+// tooLarge notes that the server lacked the memory for n rows.
+func (p *portion) tooLarge(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rows == 0 || n/2 < p.rows { // others at the same time may have found less room
+		p.rows, p.good = n/2, 0
+	}
+}
+
+// enough notes that it had it.
+func (p *portion) enough(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.good++; p.rows > 0 && p.good > growAfter && n == p.rows {
+		p.rows, p.good = 2*n, 0
+	}
+	if p.rows >= batchRows {
+		p.rows, p.good = 0, 0
+	}
+}
+
 // inPortions sends rows, in portions where the server lacks the memory for all.
 func inPortions[R any](p *portion, rows []R, send func([]R) error) error {
 	for len(rows) > 0 {
-		n := len(rows)
-		if p.rows > 0 {
-			n = min(n, p.rows)
-		}
+		n := p.of(len(rows))
 		err := send(rows[:n])
 		var large *tooLarge
 		switch {
 		case errors.As(err, &large) && n == 1:
 			return fmt.Errorf("neo4j: the server lacks the memory for one row; raise db.memory.transaction.max, dbms.memory.transaction.total.max or its heap: %w", err)
 		case errors.As(err, &large):
-			*p = portion{rows: n / 2}
+			p.tooLarge(n)
 			continue
 		case err != nil:
 			return err
 		}
 		rows = rows[n:]
-		if p.good++; p.rows > 0 && p.good > growAfter && n == p.rows {
-			*p = portion{rows: 2 * n}
-		}
-		if p.rows >= batchRows {
-			*p = portion{}
-		}
+		p.enough(n)
 	}
 	return nil
 }
@@ -286,6 +311,14 @@ func tooLong(t *kind.Table, row kind.Row, cell string) error {
 		}
 	}
 	return nil
+}
+
+// tableRow is a row of a table in one of its cells.
+type tableRow struct {
+	view    *kind.Table // the table as the row's file has it
+	row     kind.Row
+	cell    string
+	account string
 }
 
 // each calls do for every row of a table in the snapshot.

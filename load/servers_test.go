@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"snap/fixtures/boltcluster"
 	"snap/fixtures/neo4jtest"
 	"snap/store"
 	"snap/store/kind"
@@ -42,29 +44,65 @@ func launch(t *testing.T, o neo4jtest.Options) *neo4jtest.Server {
 // certificate is one that a server has made for itself, and its key.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "snap test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, private := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "snap test"}, IsCA: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}, nil, nil)
 	raw, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
-// connects is what a child process says of a connection: it has an environment
-// of its own.
+// authority is a CA, in a file, and what a server has whose certificate is the
+// CA's, for the name localhost.
+func authority(t *testing.T) (ca string, server *tls.Config) {
+	t.Helper()
+	parent, signer := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "snap test CA"}, IsCA: true}, nil, nil)
+	c, private := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}}, parent, signer)
+	return inFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parent.Raw}))),
+		&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.Raw}, PrivateKey: private}}}
+}
+
+// issue makes a certificate that its parent signs, else itself.
+func issue(t *testing.T, c, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parent == nil {
+		parent, signer = c, private
+	}
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.BasicConstraintsValid, c.KeyUsage = true, x509.KeyUsageDigitalSignature
+	if c.IsCA {
+		c.KeyUsage |= x509.KeyUsageCertSign
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &private.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, private
+}
+
+func inFile(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// connects is what a child process says of a load: it has an environment of its
+// own.
 func connects(uri, user, password string) int {
 	g, err := Connect(context.Background(), ConnectOptions{URI: uri, User: user, Password: password})
 	if err == nil {
-		_, err = g.read(context.Background(), "RETURN 1", nil)
+		_, err = first(100).try(g, Options{})
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -80,13 +118,15 @@ func TestTLSAndPassword(t *testing.T) {
 	s := launch(t, neo4jtest.Options{Password: "a password", Files: map[string]string{"tls/public.crt": cert, "tls/private.key": key}, Settings: map[string]string{
 		"server.bolt.tls_level": "REQUIRED", "dbms.ssl.policy.bolt.enabled": "true", "dbms.ssl.policy.bolt.base_directory": "DIR/tls"}})
 	_, at, _ := strings.Cut(s.URI, "://")
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, []byte(cert), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := inFile(t, cert)
+	// Aura is a cluster whose members have a name and a certificate of a CA.
+	clusterCA, member := authority(t)
+	cluster := startCluster(t, nil, boltcluster.Options{Host: "localhost", TLS: member,
+		Dial: func() (net.Conn, error) { return tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true}) }})
 	for _, c := range []struct {
 		scheme, user, password, ca string
-		want                       string // empty: it connects
+		cluster                    bool
+		want                       string // empty: it loads
 	}{
 		{scheme: "bolt+ssc", user: "neo4j", password: "a password"},
 		{scheme: "neo4j+ssc", user: "neo4j", password: "a password"},
@@ -98,7 +138,16 @@ func TestTLSAndPassword(t *testing.T) {
 		{scheme: "bolt+ssc", user: "neo4j", password: "another", want: "refuses the password of user neo4j"},
 		{scheme: "neo4j+ssc", user: "neo4j", password: "another", want: "refuses the password of user neo4j"},
 		{scheme: "bolt+ssc", want: "wants a user and a password"},
+		{cluster: true, scheme: "neo4j+s", user: "neo4j", password: "a password", ca: clusterCA},
+		{cluster: true, scheme: "neo4j+ssc", user: "neo4j", password: "a password"},
+		{cluster: true, scheme: "neo4j+s", user: "neo4j", password: "another", ca: clusterCA, want: "refuses the password of user neo4j"},
+		{cluster: true, scheme: "neo4j+s", user: "neo4j", password: "a password", ca: ca, want: "certificate signed by unknown authority: name the file of its CA in SSL_CERT_FILE"},
+		{cluster: true, scheme: "neo4j", user: "neo4j", password: "a password", want: "neo4j+s://"},
 	} {
+		at := at
+		if c.cluster {
+			at = cluster.Address(0)
+		}
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), "SNAP_TEST_CONNECT="+c.scheme+"://"+at, "SNAP_TEST_USER="+c.user, "SNAP_TEST_PASSWORD="+c.password, "SSL_CERT_FILE="+c.ca)
 		began := time.Now()
@@ -110,6 +159,28 @@ func TestTLSAndPassword(t *testing.T) {
 		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%+v took %s", c, took)
 		}
+	}
+
+	// A connection of TLS ends in another way than one without.
+	g, err := Connect(context.Background(), ConnectOptions{URI: "neo4j+ssc://" + cluster.Address(0), User: "neo4j", Password: "a password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	cluster.Seen()
+	cluster.OnStatement(func(n int) {
+		if n == 2 {
+			if err := cluster.Set(0, boltcluster.Down); err != nil {
+				t.Error(err)
+			}
+			cluster.Lead(2)
+		}
+	})
+	if _, err := first(200).try(g, Options{}); err != nil {
+		t.Error(err)
+	}
+	if seen := cluster.Seen(); seen.Writes[0] == 0 || seen.Writes[2] == 0 || seen.Behind > 0 {
+		t.Errorf("%+v", seen)
 	}
 }
 

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -89,7 +90,8 @@ type known struct {
 	few     bool           // rows of small tables describe it
 	created bool           // by this load: it has only the relationships of this load
 
-	table  *TableReport   // that made it
+	table  *TableReport // it is told with: of the first table whose rows describe it in this load
+	told   bool
 	p      map[string]any // what is to be written
 	set    []string       // labels to be set
 	queued bool
@@ -180,19 +182,11 @@ func (l *loader) look(ctx context.Context, p *pool, w wanted) error {
 	return nil
 }
 
-// smallRow is a row of a small table.
-type smallRow struct {
-	view    *kind.Table
-	row     kind.Row
-	cell    string
-	account string
-}
-
 var byID = match{keys: []string{"id"}}
 
 // smallNodes writes the nodes of the small tables. smallLinks completes it.
 func (l *loader) smallNodes(ctx context.Context) error {
-	l.few, l.pool = map[string][]smallRow{}, &pool{elements: map[string]*known{}, by: map[string][]*known{}}
+	l.few, l.pool = map[string][]tableRow{}, &pool{elements: map[string]*known{}, by: map[string][]*known{}}
 	keys := map[string]bool{"id": true}
 	sought := wanted{}
 	for _, t := range l.plan.tables {
@@ -214,7 +208,7 @@ func (l *loader) smallNodes(ctx context.Context) error {
 				}
 				sought.add(byID, []any{row[id]})
 			}
-			l.few[t.Name] = append(l.few[t.Name], smallRow{view, slices.Clone(row), cell, account})
+			l.few[t.Name] = append(l.few[t.Name], tableRow{view, slices.Clone(row), cell, account})
 			return nil
 		})
 		if err != nil {
@@ -255,9 +249,10 @@ func (l *loader) smallTable(ctx context.Context, t *kind.Table, q *nodeQueue) er
 		p, shared, size := d.properties(l.provider(r.cell), r.view, r.row)
 		nodes := l.pool.find(t.Label, byID, []any{r.row[id]})
 		if len(nodes) == 0 {
-			nodes = []*known{{values: map[string]any{}, table: report}}
+			nodes = []*known{{values: map[string]any{}}}
 		}
 		for _, n := range nodes {
+			n.table = cmp.Or(n.table, report)
 			d.add(n, r.row[id], p, shared, r.cell)
 			l.pool.add(n)
 			if err := q.add(ctx, n, size+60); err != nil {
@@ -348,14 +343,18 @@ func (q *nodeQueue) flush(ctx context.Context) error {
 	return err
 }
 
+// unchangedFew is Cypher that tells whether x had all the properties of row.p,
+// as the map was says, but for those of the bookkeeping.
+const unchangedFew = "was._snap_cells IS NOT NULL AND coalesce(all(k IN keys(row.p) WHERE k IN ['_snap_cells', 'lastupdated'] OR row.p[k] = was[k] OR row.p[k] IS NULL AND was[k] IS NULL), false)"
+
 const (
-	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.p.id SET n += row.p, n:$(row.l) RETURN count(n)"
+	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.p.id WITH n, row, properties(n) AS was SET n += row.p, n:$(row.l) RETURN row.i, " + unchangedFew
 	createFew = "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = timestamp() RETURN row.i, elementId(n)"
 	// findFew: without OPTIONAL the planner goes through all relationships of
 	// one end, which may be an account, instead of those between both.
 	findFew   = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b OPTIONAL MATCH (a)-[r]->(b) WHERE type(r) = row.t RETURN row.i, elementId(r), r.lastupdated, r._snap_cells"
 	relateFew = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p, r.firstseen = timestamp()"
-	assertFew = "UNWIND $rows AS row MATCH ()-[r]->() WHERE elementId(r) = row.e SET r += row.p"
+	assertFew = "UNWIND $rows AS row MATCH ()-[r]->() WHERE elementId(r) = row.e WITH r, row, properties(r) AS was SET r += row.p RETURN row.i, " + unchangedFew
 )
 
 // writeNodes writes nodes in one transaction. Creating one is nothing to be
@@ -364,17 +363,17 @@ const (
 func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
 	for attempt := 1; ; attempt++ {
 		var update, create []entry
-		var fresh []*known
+		var there, fresh []*known
 		for _, n := range nodes {
 			n.p["_snap_cells"], n.p["lastupdated"] = n.cells, l.tag
 			e := entry{"e": n.element, "l": n.set, "p": n.p}
 			if n.element != "" {
-				update = append(update, e)
+				e["i"] = len(there)
+				there, update = append(there, n), append(update, e)
 				continue
 			}
 			e["i"] = len(fresh)
-			fresh = append(fresh, n)
-			create = append(create, e)
+			fresh, create = append(fresh, n), append(create, e)
 		}
 		var all []statement
 		if len(update) > 0 {
@@ -387,11 +386,20 @@ func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
 			return nil
 		}
 		results, _, err := l.graph.writeOnce(ctx, all)
-		if err == nil && (len(update) == 0 || results[0][0][0] == int64(len(update))) {
+		if err == nil && (len(update) == 0 || len(results[0]) == len(update)) {
+			if len(update) > 0 {
+				for _, r := range results[0] {
+					n := there[r[0].(int64)]
+					if r[1] == true && !n.told {
+						n.table.NodesUnchanged++
+					}
+					n.told = true
+				}
+			}
 			if len(create) > 0 {
 				for _, r := range results[len(results)-1] {
 					n := fresh[r[0].(int64)]
-					n.element, n.created = r[1].(string), true
+					n.element, n.created, n.told = r[1].(string), true, true
 					l.pool.elements[n.element] = n
 					n.table.NodesCreated++
 				}
@@ -428,13 +436,10 @@ func (l *loader) recall(ctx context.Context, nodes []*known) error {
 		n.element = ""
 		for _, found := range now.find(n.labels[0], byID, []any{n.values["id"]}) {
 			if l.pool.elements[found.element] == nil {
-				n.element = found.element
+				n.element, n.told = found.element, true // whether it was there before is not known
 				l.pool.elements[n.element] = n
 				break
 			}
-		}
-		if n.table == nil {
-			n.table = &TableReport{} // it was there, so it is not counted
 		}
 	}
 	return nil
@@ -447,7 +452,8 @@ type fewLink struct {
 	cells []string       // that assert it
 	p     map[string]any // its properties
 	edge  edge
-	found []foundLink // in the graph, one unless another program wrote more
+	table *TableReport // it is told with: of the first row that asserts it
+	found []foundLink  // in the graph, one unless another program wrote more
 	size  int
 }
 
@@ -468,7 +474,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 		from, to end
 		claim    claim
 		report   *TableReport
-		row      smallRow
+		row      tableRow
 		props    []property
 	}
 	var all []pending
@@ -530,8 +536,10 @@ func (l *loader) smallLinks(ctx context.Context) error {
 		}
 	}
 	l.few = nil
-	if err := l.look(ctx, l.pool, sought); err != nil {
-		return err
+	if l.nodesBefore > 0 || len(l.small) < len(l.plan.tables) { // else the pool has all nodes that there are
+		if err := l.look(ctx, l.pool, sought); err != nil {
+			return err
+		}
 	}
 	var links []*fewLink
 	at := map[string]*fewLink{}
@@ -542,7 +550,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 				name := a.element + e.typ + b.element
 				n := at[name]
 				if n == nil {
-					n = &fewLink{a: a, b: b, typ: e.typ, edge: e, p: map[string]any{}, size: 300}
+					n = &fewLink{a: a, b: b, typ: e.typ, edge: e, table: p.report, p: map[string]any{}, size: 300}
 					at[name] = n
 					links = append(links, n)
 				}
@@ -605,6 +613,7 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 			}
 		}
 		var create, update []entry
+		var of []*TableReport // of update's
 		for _, n := range links {
 			n.p["lastupdated"] = l.tag
 			if len(n.found) == 0 {
@@ -621,7 +630,8 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 				}
 				p := maps.Clone(n.p)
 				p["_snap_cells"] = cells
-				update = append(update, entry{"e": f.element, "p": p})
+				update = append(update, entry{"i": len(of), "e": f.element, "p": p})
+				of = append(of, n.table)
 			}
 		}
 		var all []statement
@@ -634,7 +644,23 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 		if len(all) == 0 {
 			return nil
 		}
-		if _, _, err := l.graph.writeOnce(ctx, all); err == nil || attempt == 5 || !again(err) {
+		results, _, err := l.graph.writeOnce(ctx, all)
+		if err == nil {
+			for _, n := range links {
+				if len(n.found) == 0 {
+					n.table.LinksCreated++
+				}
+			}
+			if len(update) > 0 {
+				for _, r := range results[0] {
+					if r[1] == true {
+						of[r[0].(int64)].LinksUnchanged++
+					}
+				}
+			}
+			return nil
+		}
+		if attempt == 5 || !again(err) {
 			return l.graph.explain(err)
 		}
 	}

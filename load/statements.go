@@ -9,7 +9,7 @@ import (
 // many. Tables of few rows are written together, by statements that are the
 // same for all of them.
 type Statements struct {
-	Nodes []string // the first writes nodes, with their owners if those are written before; the second where each node has but one owner
+	Nodes []string // the first writes nodes, with their owners if those are written before; the second where each node has but one owner; the third does so into an empty graph
 	Links []string // in the order of declaration, the owner's first where the nodes' statement does not write it
 	Edges []string // what the cleanup of relationships goes by, "(From)-[TYPE]->(To)"
 	Keeps bool     // no cleanup deletes the nodes
@@ -31,9 +31,12 @@ func StatementsOf(r *kind.Registry, t *kind.Table) Statements {
 		if owner != nil {
 			by = newMatch(t, owner.link.On)
 		}
-		out.Nodes = append(out.Nodes, nodeStatement(t, shared, owner, by, false))
+		forms := []form{anyOwners}
 		if owner != nil && len(owner.link.Props) == 0 {
-			out.Nodes = append(out.Nodes, nodeStatement(t, shared, owner, by, true))
+			forms = []form{anyOwners, oneOwner, newGraph}
+		}
+		for _, f := range forms {
+			out.Nodes = append(out.Nodes, nodeStatement(t, shared, owner, by, f))
 		}
 		out.Keeps = l.plan.keeps(t.Label)
 	}

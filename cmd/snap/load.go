@@ -59,6 +59,7 @@ snapshots the older ones are loaded first.
 			f.StringSliceVar(&o.Syncs, "selected-syncs", nil, "load only these `SYNCS`, such as \"ec2:instance,s3\"; what the others loaded stays")
 			f.StringVar(&permissions, "permission-relationships-file", "", "a `FILE` of permission relationships in Cartography's form; else its default ones")
 			f.StringVar(&jobDirectory, "analysis-job-directory", "", "run the analysis jobs in the JSON files below this `DIR`, at the end")
+			f.IntVar(&o.Writers, "writers", load.DefaultWriters, "how many batches are under way to the server at the same time")
 			f.StringVar(&format, "format", "text", "text or json: how the report is written")
 			from.flags(f)
 		},
@@ -72,6 +73,8 @@ snapshots the older ones are loaded first.
 				return usage("--neo4j-max-connection-lifetime is %d: use a positive number of seconds", lifetime)
 			case liveness < 0:
 				return usage("--neo4j-liveness-check-timeout is %d: use a number of seconds", liveness)
+			case o.Writers < 1:
+				return usage("--writers is %d: use a positive number", o.Writers)
 			case o.MaxDelete == 0:
 				return usage("--max-delete is 0: use --no-cleanup to delete nothing, or a share up to 1")
 			case o.MaxDelete < 0 || o.MaxDelete > 1:
@@ -202,26 +205,23 @@ func (p *loadProgress) finish() {
 	}
 }
 
+// sum adds up what two tables' parts count.
+func sum(a, b load.TableReport) load.TableReport {
+	return load.TableReport{
+		Rows: a.Rows + b.Rows, NodesCreated: a.NodesCreated + b.NodesCreated, NodesUnchanged: a.NodesUnchanged + b.NodesUnchanged, NodesDeleted: a.NodesDeleted + b.NodesDeleted,
+		Links: a.Links + b.Links, LinksCreated: a.LinksCreated + b.LinksCreated, LinksUnchanged: a.LinksUnchanged + b.LinksUnchanged, LinksDeleted: a.LinksDeleted + b.LinksDeleted,
+		Seconds: a.Seconds + b.Seconds,
+	}
+}
+
 func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 	if r.Imported {
 		fmt.Fprintf(out.out, "%s: its import is complete: added %d indexes and the analysis, in %.1f s (update tag %d)\n", snap.Path, r.Indexes, r.Seconds, r.Tag)
 		printAnalysis(out, r)
 		return
 	}
-	var rows, links, nodesGone, linksGone int64
-	for _, t := range r.Tables {
-		rows, links, nodesGone, linksGone = rows+t.Rows, links+t.Links, nodesGone+t.NodesDeleted, linksGone+t.LinksDeleted
-	}
-	what, verb := "loaded", "deleted"
-	if r.DryRun {
-		what, verb = "would load", "would delete"
-	}
-	fmt.Fprintf(out.out, "%s: %s %d nodes and %d relationships, %s %d and %d, in %.1f s (update tag %d)\n",
-		snap.Path, what, rows, links, verb, nodesGone, linksGone, r.Seconds, r.Tag)
-
-	w := tabwriter.NewWriter(out.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
-	fmt.Fprintf(w, "\nnodes\tnew\trelationships\tdeleted\tseconds\t  label\n")
 	byLabel := map[string]load.TableReport{}
+	var all load.TableReport
 	var order []string
 	for _, t := range r.Tables {
 		name := t.Label
@@ -231,14 +231,26 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 		if _, ok := byLabel[name]; !ok {
 			order = append(order, name)
 		}
-		sum := byLabel[name]
-		sum.Rows, sum.NodesCreated, sum.Links = sum.Rows+t.Rows, sum.NodesCreated+t.NodesCreated, sum.Links+t.Links
-		sum.NodesDeleted, sum.LinksDeleted, sum.Seconds = sum.NodesDeleted+t.NodesDeleted, sum.LinksDeleted+t.LinksDeleted, sum.Seconds+t.Seconds
-		byLabel[name] = sum
+		byLabel[name] = sum(byLabel[name], t)
+		all = sum(all, t)
 	}
+	changes := func(created, unchanged, deleted int64) string {
+		return fmt.Sprintf("%d new, %d unchanged, %d deleted", created, unchanged, deleted)
+	}
+	if r.DryRun {
+		fmt.Fprintf(out.out, "%s: would load %d rows and %d relationships, would delete %d nodes and %d relationships (update tag %d)\n",
+			snap.Path, all.Rows, all.Links, all.NodesDeleted, all.LinksDeleted, r.Tag)
+	} else {
+		fmt.Fprintf(out.out, "%s: loaded %d rows in %.1f s (update tag %d)\nnodes: %s; relationships: %s\n", snap.Path, all.Rows, r.Seconds, r.Tag,
+			changes(all.NodesCreated, all.NodesUnchanged, all.NodesDeleted), changes(all.LinksCreated, all.LinksUnchanged, all.LinksDeleted))
+	}
+
+	w := tabwriter.NewWriter(out.out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
+	fmt.Fprintf(w, "\nrows\tnodes new\tunchanged\tdeleted\trelationships new\tunchanged\tdeleted\tseconds\t  label\n")
 	for _, name := range order {
 		if t := byLabel[name]; t.Rows+t.Links+t.NodesDeleted+t.LinksDeleted > 0 {
-			fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.1f\t  %s\n", t.Rows, t.NodesCreated, t.Links, t.NodesDeleted, t.Seconds, name)
+			fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t  %s\n", t.Rows, t.NodesCreated, t.NodesUnchanged, t.NodesDeleted,
+				t.LinksCreated, t.LinksUnchanged, t.LinksDeleted, t.Seconds, name)
 		}
 	}
 	_ = w.Flush() // to the terminal

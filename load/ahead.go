@@ -1,0 +1,69 @@
+package load
+
+import "context"
+
+// planAhead has the server plan, on a connection of its own, what the analysis
+// will ask, while the nodes are written: to plan takes a server that was just
+// started longer than to write a small estate, and one processor. The plans are
+// kept by their text and the types of their parameters. The returned function
+// ends it.
+func (l *loader) planAhead(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, s := range l.foreseen() {
+			// What fails here fails there too, and is told there.
+			if l.graph.explainOnly(ctx, s) != nil {
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// foreseen are the statements of the analysis, in their order, each once.
+func (l *loader) foreseen() []statement {
+	var all []statement
+	seen := map[string]bool{}
+	add := func(cypher string, params map[string]any) {
+		if !seen[cypher] {
+			seen[cypher] = true
+			all = append(all, statement{cypher, params})
+		}
+	}
+	for _, j := range l.o.Jobs {
+		scopes := []string{""}
+		if j.Scope == PerAccount {
+			scopes = l.plan.accounts
+		}
+		for _, account := range scopes {
+			if cell, _ := l.plan.hinders(j, account); cell == "" {
+				for _, cypher := range l.cyphers(j) {
+					add(cypher, l.jobParams(account))
+				}
+			}
+		}
+	}
+	for _, account := range l.plan.accounts {
+		of := map[string]any{"account": account}
+		tagged := map[string]any{"account": account, "tag": l.tag}
+		for _, p := range l.o.Permissions {
+			syncs, ok := l.reads(p)
+			if !ok {
+				continue
+			}
+			if cell, _ := l.plan.hinders(Job{Reads: syncs}, account); cell != "" {
+				continue
+			}
+			add(l.holders(), of)
+			add(l.held(), of)
+			add(l.targets(p), tagged)
+			add(l.mayText(p), with(tagged, []entry{}))
+			if l.nodesBefore > 0 {
+				add(p.mayNot(), tagged)
+			}
+		}
+	}
+	return all
+}
