@@ -58,6 +58,4 @@ MATCH ()-[x]->() WHERE elementId(x) IN $ids SET x._snap_cells = $open[elementId(
 
 UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = timestamp() RETURN row.i, elementId(n);
 
-MATCH (n) WHERE n.`arn` IN $k0 OR n.`id` IN $k1 RETURN elementId(n), labels(n), n.lastupdated, n._snap_cells, [n.`arn`, n.`id`];
-
 UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p, r.firstseen = timestamp();
