@@ -67,12 +67,13 @@ test-browser:
 	$(GO) test -tags browser ./diff -count=1 -run HTML
 
 # What depends on the server's Cypher, settings and errors; what depends on chance and time is tested once, with Neo4j 5,
-# of which testdata/statements.cypher is, too.
+# of which testdata/statements.cypher is, too. The importer of 4.4 takes other arguments than that of 5.
 # 4.4 wants Java 11 to 17, the newest one 21 or later: each is looked for in PATH, JAVA_HOME and /usr/lib/jvm.
 test-neo4j-4.4: export SNAP_TEST_NEO4J_VERSION = $(NEO4J_44)
 test-neo4j-current: export SNAP_TEST_NEO4J_VERSION = $(NEO4J_CURRENT)
+test-neo4j-4.4: NOT = |TestExport
 test-neo4j-4.4 test-neo4j-current:
-	SNAP_TEST_ONCE=1 $(GO) test ./load -short -count=1 -skip '^(TestKilled|TestServerRestarts|TestModel|TestStatements)$$'
+	SNAP_TEST_ONCE=1 $(GO) test ./load -short -count=1 -skip '^(TestKilled|TestServerRestarts|TestModel|TestStatements$(NOT))$$'
 	$(GO) test ./cmd/snap -count=1 -run '^TestParity$$'
 
 # Tests against Cartography itself; they need the oracle (ORACLE).
@@ -98,12 +99,13 @@ test-drift: build
 # make bench-store        the store against bare parquet-go, and its limits
 # make bench-collect      the collection at 50 ms a call, as recorded and for 100 accounts × 17 regions
 # make bench-load         loading against a bare UNWIND/MERGE loop, its memory (ROWS: how many nodes), permissions, CREATE
+# make bench-export       exporting for neo4j-admin, importing and completing against loading (ROWS); the export's memory
 # make bench-diff         a million rows against a million, beside a bare read of both; then against a graph (ROWS)
 # make bench-ec2          collecting and loading 20,000 instances, and how that grows from 2,000
 # make bench-cartography  the requests and seconds of Cartography and snap on the same fake AWS; needs the oracle
 # make bench-writing      loading against Cartography's own writing of an estate (SEED, SCALE); needs the oracle
-.PHONY: bench bench-store bench-collect bench-load bench-diff bench-ec2 bench-cartography bench-writing
-bench: bench-store bench-collect bench-load bench-diff bench-ec2
+.PHONY: bench bench-store bench-collect bench-load bench-export bench-diff bench-ec2 bench-cartography bench-writing
+bench: bench-store bench-collect bench-load bench-export bench-diff bench-ec2
 
 bench-store:
 	$(GO) test -tags bench ./store -count=1 -timeout 60m -run '^TestBench' -v
@@ -114,6 +116,10 @@ bench-collect: build
 bench-load:
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBench(Load|Permissions|Create)$$' -v
 	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchMemory$$' -v # in a process of its own
+
+bench-export:
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchExportMemory$$' -v # in a process of its own
+	SNAP_TEST_ONCE=1 $(GO) test -tags bench ./load -count=1 -timeout 60m -run '^TestBenchExport$$' -v
 
 bench-diff:
 	$(GO) test ./diff -run '^$$' -bench '^BenchmarkDiff$$' -benchtime 1x

@@ -8,11 +8,14 @@ import (
 	"iter"
 	"math"
 	"os"
+	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"snap/fixtures/neo4jtest"
 	"snap/store"
 	"snap/store/kind"
 )
@@ -166,18 +169,79 @@ func (n benchSource) bare(t *testing.T, g *Graph, tag int64) {
 	}
 }
 
+// benchRows is ROWS, or that many.
+func benchRows(t *testing.T, n int) benchSource {
+	if v := os.Getenv("ROWS"); v != "" {
+		var err error
+		if n, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return benchSource(n)
+}
+
+func (n benchSource) export(t *testing.T, dir string, tag int64) *ExportReport {
+	r, err := export(context.Background(), n.manifest(tag), "bench", n, dir, ExportOptions{Registry: benchRegistry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestBenchExport compares the way through neo4j-admin, from the snapshot to a
+// graph that a load has completed, with a load into an empty graph, in one run
+// and with servers of the same settings. ROWS is how many nodes, 200,000 if it
+// is not set; each has three relationships.
+func TestBenchExport(t *testing.T) {
+	n := benchRows(t, 200_000)
+	dir := filepath.Join(t.TempDir(), "out")
+	r := n.export(t, dir, 100)
+	server := launch(t, neo4jtest.Options{Import: dir})
+	g := connected(t, server)
+	began := time.Now()
+	report, err := load(context.Background(), g, n.manifest(100), "bench", n, Options{Registry: benchRegistry})
+	if err != nil || !report.Imported {
+		t.Fatalf("imported %v, %v", report.Imported, err)
+	}
+	completed := time.Since(began).Seconds()
+	same := func(g *Graph) {
+		expect(t, g, "MATCH (n:Bench) RETURN count(n), count(n.name), sum(n.h)", fmt.Sprintf("[%d,%d,%d]", n, n, int(n)*(int(n)-1)/2))
+		expect(t, g, "MATCH ()-[r]->() RETURN count(r)", fmt.Sprintf("[%d]", r.Links))
+	}
+	same(g)
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	g = testGraph(t)
+	benchSource(20_000).bare(t, g, 1) // warms the server up
+	g = emptied(t, g)
+	began = time.Now()
+	if _, err := load(context.Background(), g, n.manifest(100), "bench", n, Options{Registry: benchRegistry}); err != nil {
+		t.Fatal(err)
+	}
+	loaded := time.Since(began).Seconds()
+	same(g)
+	all := r.Seconds + server.Imported.Seconds() + completed
+	fmt.Printf("| %d | %d | %.1f s | %.1f s | %.1f s | %.1f s | %.1f s | %.1f × | %.0f MB |\n", r.Nodes, r.Links, r.Seconds, server.Imported.Seconds(), completed, all, loaded, loaded/all, float64(r.Bytes)/1e6)
+}
+
+// TestBenchExportMemory exports 1 M nodes and 3 M relationships, or ROWS of them.
+func TestBenchExportMemory(t *testing.T) {
+	debug.SetGCPercent(200) // as snap does
+	n := benchRows(t, 1_000_000)
+	r := n.export(t, filepath.Join(t.TempDir(), "out"), 100)
+	mb := resident(t)
+	fmt.Printf("%d nodes and %d relationships exported in %.0f s, resident at most %d MB\n", r.Nodes, r.Links, r.Seconds, mb)
+	if mb > 600 {
+		t.Error("that is more than 600 MB")
+	}
+}
+
 // TestBenchLoad compares a load with the bare loop, in turns on one server, and
 // prints the lines of the table in docs/benchmarks.md. ROWS is how many nodes,
 // 200,000 if it is not set; each has three relationships.
 func TestBenchLoad(t *testing.T) {
-	n := benchSource(200_000)
-	if v := os.Getenv("ROWS"); v != "" {
-		i, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = benchSource(i)
-	}
+	n := benchRows(t, 200_000)
 	first, again := [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(1), math.Inf(1)}
 	turns := 2
 	if os.Getenv("TURNS") != "" {
@@ -228,14 +292,7 @@ func writersOf(t *testing.T) int {
 
 // TestBenchMemory loads 1 M nodes and 3 M relationships, or ROWS of them.
 func TestBenchMemory(t *testing.T) {
-	n := benchSource(1_000_000)
-	if v := os.Getenv("ROWS"); v != "" {
-		i, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = benchSource(i)
-	}
+	n := benchRows(t, 1_000_000)
 	g := testGraph(t)
 	began := time.Now()
 	if _, err := load(context.Background(), g, n.manifest(100), "bench", n, Options{Registry: benchRegistry}); err != nil {

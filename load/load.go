@@ -98,6 +98,19 @@ func Load(ctx context.Context, g *Graph, snap *store.Snapshot, o Options) (*Repo
 
 func load(ctx context.Context, g *Graph, m *store.Manifest, id string, s source, o Options) (*Report, error) {
 	started := time.Now()
+	l, err := newLoader(g, m, id, s, o)
+	if err != nil {
+		return nil, err
+	}
+	err = l.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // the driver says so in its own words
+	}
+	l.report.Seconds = time.Since(started).Seconds()
+	return l.report, err
+}
+
+func newLoader(g *Graph, m *store.Manifest, id string, s source, o Options) (*loader, error) {
 	m, err := selected(m, o.Accounts, o.Syncs)
 	if err != nil {
 		return nil, err
@@ -112,12 +125,7 @@ func load(ctx context.Context, g *Graph, m *store.Manifest, id string, s source,
 		l.tables[t.Name] = i
 		l.report.Tables = append(l.report.Tables, TableReport{Table: t.Name, Label: t.Label, Sync: t.Sync})
 	}
-	err = l.run(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err() // the driver says so in its own words
-	}
-	l.report.Seconds = time.Since(started).Seconds()
-	return l.report, err
+	return l, nil
 }
 
 // selected is the manifest of the chosen accounts and syncs: to the load, the
@@ -157,6 +165,10 @@ func (l *loader) run(ctx context.Context) error {
 	if err := l.refuseOlder(ctx); err != nil {
 		return err
 	}
+	l.report.Imported, err = l.imported(ctx)
+	if err != nil {
+		return err
+	}
 	l.phase("indexes", "")
 	l.small = l.smallTables()
 	if err := l.indexes(ctx); err != nil {
@@ -168,6 +180,30 @@ func (l *loader) run(ctx context.Context) error {
 	if !l.o.DryRun {
 		defer l.planAhead(ctx)()
 	}
+	if !l.report.Imported {
+		if err := l.write(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.analyse(ctx); err != nil {
+		return err
+	}
+	if err := l.permissions(ctx); err != nil {
+		return err
+	}
+	if err := l.finish(ctx); err != nil {
+		return err
+	}
+	if l.report.Imported {
+		if err := l.unmark(ctx); err != nil {
+			return err
+		}
+	}
+	return l.userJobs(ctx)
+}
+
+// write writes the nodes and relationships and deletes what is gone.
+func (l *loader) write(ctx context.Context) error {
 	l.count()
 	if len(l.small) > 0 {
 		since := time.Now()
@@ -211,16 +247,7 @@ func (l *loader) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := l.analyse(ctx); err != nil {
-		return err
-	}
-	if err := l.permissions(ctx); err != nil {
-		return err
-	}
-	if err := l.finish(ctx); err != nil {
-		return err
-	}
-	return l.userJobs(ctx)
+	return nil
 }
 
 // metadata is the id of Cartography's node that says when an account was

@@ -7,6 +7,7 @@ type Report struct {
 	Snapshot string        `json:"snapshot"` // the snapshot's id
 	Tag      int64         `json:"tag"`      // the update tag, Unix seconds
 	DryRun   bool          `json:"dry_run,omitempty"`
+	Imported bool          `json:"imported,omitempty"` // the graph was this snapshot's import, which the load has completed: it read no row
 	Indexes  int           `json:"indexes_created"`
 	Tables   []TableReport `json:"tables"`            // in the order they were written
 	Unknown  []string      `json:"unknown,omitempty"` // the snapshot's tables that this program does not know: not loaded

@@ -241,52 +241,19 @@ func (l *loader) smallNodes(ctx context.Context) error {
 // the server decide.
 func (l *loader) smallTable(ctx context.Context, t *kind.Table, q *nodeQueue) error {
 	report := l.table(t)
-	s := l.shape(t)
-	complete := map[string]bool{}
-	for _, cell := range s.complete {
-		complete[cell] = true
-	}
+	d := l.description(t, l.pool.keys)
 	id, _ := t.Column("id")
-	labels := append([]string{t.Label}, t.Aliases...)
 	for _, r := range l.few[t.Name] {
 		report.Rows++
 		l.step(1)
-		p, shared, size := s.properties(l.provider(r.cell), r.view, r.row)
+		p, shared, size := d.properties(l.provider(r.cell), r.view, r.row)
 		nodes := l.pool.find(t.Label, byID, []any{r.row[id]})
 		if len(nodes) == 0 {
 			nodes = []*known{{values: map[string]any{}}}
 		}
 		for _, n := range nodes {
 			n.table = cmp.Or(n.table, report)
-			described := slices.ContainsFunc(n.cells, func(c string) bool {
-				part := strings.Split(c, "/")
-				return len(part) > 3 && slices.Contains(s.describers, part[3]) && (n.touched || !complete[c])
-			})
-			if n.p == nil {
-				n.p = map[string]any{}
-			}
-			maps.Copy(n.p, p)
-			if !described {
-				maps.Copy(n.p, shared)
-			}
-			n.few = true
-			n.p["id"], n.values["id"] = r.row[id], r.row[id]
-			for _, k := range l.pool.keys {
-				if v, ok := n.p[k]; ok {
-					n.values[k] = v
-				}
-			}
-			if !n.touched {
-				n.cells = slices.DeleteFunc(slices.Clone(n.cells), func(c string) bool { return complete[c] })
-				n.touched = true
-			}
-			n.cells = union(slices.Clip(n.cells), r.cell)
-			for _, label := range labels {
-				if !slices.Contains(n.labels, label) {
-					n.labels = append(n.labels, label)
-				}
-				n.set = union(n.set, label)
-			}
+			d.add(n, r.row[id], p, shared, r.cell)
 			l.pool.add(n)
 			if err := q.add(ctx, n, size+60); err != nil {
 				return err
@@ -294,6 +261,55 @@ func (l *loader) smallTable(ctx context.Context, t *kind.Table, q *nodeQueue) er
 		}
 	}
 	return nil
+}
+
+// description is how the rows of a table describe nodes.
+type description struct {
+	shape
+	complete map[string]bool // the cells that tell everything about the label
+	labels   []string
+	keys     []string // the properties by which links find nodes
+}
+
+func (l *loader) description(t *kind.Table, keys []string) description {
+	d := description{shape: l.shape(t), complete: map[string]bool{}, labels: append([]string{t.Label}, t.Aliases...), keys: keys}
+	for _, cell := range d.shape.complete {
+		d.complete[cell] = true
+	}
+	return d
+}
+
+// add gives a node what a row says of it.
+func (d description) add(n *known, id any, p, shared map[string]any, cell string) {
+	described := len(shared) > 0 && slices.ContainsFunc(n.cells, func(c string) bool {
+		part := strings.Split(c, "/")
+		return len(part) > 3 && slices.Contains(d.describers, part[3]) && (n.touched || !d.complete[c])
+	})
+	if n.p == nil {
+		n.p = map[string]any{}
+	}
+	maps.Copy(n.p, p)
+	if !described {
+		maps.Copy(n.p, shared)
+	}
+	n.few = true
+	n.p["id"], n.values["id"] = id, id
+	for _, k := range d.keys {
+		if v, ok := n.p[k]; ok {
+			n.values[k] = v
+		}
+	}
+	if !n.touched {
+		n.cells = slices.DeleteFunc(slices.Clone(n.cells), func(c string) bool { return d.complete[c] })
+		n.touched = true
+	}
+	n.cells = union(slices.Clip(n.cells), cell)
+	for _, label := range d.labels {
+		if !slices.Contains(n.labels, label) {
+			n.labels = append(n.labels, label)
+		}
+		n.set = union(n.set, label)
+	}
 }
 
 // nodeQueue holds nodes that are to be written.

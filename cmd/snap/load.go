@@ -215,6 +215,11 @@ func sum(a, b load.TableReport) load.TableReport {
 }
 
 func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
+	if r.Imported {
+		fmt.Fprintf(out.out, "%s: its import is complete: added %d indexes and the analysis, in %.1f s (update tag %d)\n", snap.Path, r.Indexes, r.Seconds, r.Tag)
+		printAnalysis(out, r)
+		return
+	}
 	byLabel := map[string]load.TableReport{}
 	var all load.TableReport
 	var order []string
@@ -271,6 +276,11 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 			fmt.Fprintf(out.out, "  %s (%s): %d nodes, %d relationships\n", c, kept[c].State, kept[c].Nodes, kept[c].Links)
 		}
 	}
+	printAnalysis(out, r)
+}
+
+// printAnalysis tells which jobs ran and which did not.
+func printAnalysis(out *terminal, r *load.Report) {
 	ran, seconds := 0, 0.0
 	for _, j := range r.Analysis {
 		if j.Ran {

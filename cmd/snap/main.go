@@ -85,7 +85,7 @@ var errInterrupted = errors.New("interrupted")
 // commands are the verbs, in the order in which the help shows them.
 func commands() []*command {
 	return []*command{
-		collectCommand(), lsCommand(), verifyCommand(), loadCommand(), diffCommand(),
+		collectCommand(), lsCommand(), verifyCommand(), loadCommand(), exportCommand(), diffCommand(),
 		bundleCommand(), unbundleCommand(), keygenCommand(), pruneCommand(), schemaCommand(), policyCommand(),
 	}
 }

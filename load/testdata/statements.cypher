@@ -38,6 +38,8 @@ UNWIND $rows AS row MERGE (m:ModuleSyncMetadata {id: row.id}) ON CREATE SET m:Sy
 
 MATCH (m:ModuleSyncMetadata) WHERE m.id IN $ids RETURN m.groupid, m.lastupdated, m._snap_begun ORDER BY m.groupid;
 
+MATCH (m:ModuleSyncMetadata) WHERE m._snap_imported IS NOT NULL RETURN m.groupid, m._snap_imported;
+
 CALL db.stats.retrieve('GRAPH COUNTS') YIELD data UNWIND data.nodes AS n RETURN n.label, n.count;
 
 MATCH (n) WHERE n.lastupdated <> $tag AND any(c IN n._snap_cells WHERE split(c, '/')[1] IN $accounts) RETURN elementId(n), labels(n), n.id, n._snap_cells;
