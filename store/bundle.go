@@ -735,7 +735,9 @@ func (s *Snapshot) Unbundle(ctx context.Context, dir string) error {
 		return err
 	}
 	if err = s.copyTo(ctx, temp); err == nil {
-		err = os.Rename(temp, dir)
+		if err = os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) { // an empty one, which Rename would not replace
+			err = os.Rename(temp, dir)
+		}
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("snapshot %s: %w", s.Path, err), os.RemoveAll(temp))

@@ -128,6 +128,11 @@ func TestBundle(t *testing.T) {
 	if _, err := s.CreateBundle(ctx, at, BundleOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a bundle: %v", err)
 	}
+	empty := t.TempDir()
+	ok(t, s.Unbundle(ctx, empty))
+	if same, err := Open(empty); err != nil || same.ID != s.ID {
+		t.Errorf("into an empty directory: %v", err)
+	}
 	if err := s.Unbundle(ctx, copied); !errors.Is(err, ErrExists) {
 		t.Errorf("over a snapshot: %v", err)
 	}
