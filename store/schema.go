@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,7 +30,45 @@ const (
 )
 
 // codec is shared: it pools its encoders.
-var codec = &zstd.Codec{Level: zstd.SpeedDefault}
+var codec = &remembering{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
+
+// remembering is a codec that compresses small pages once: of a small cell most
+// columns are null or have one value, and all cells of a table have the same
+// pages of them.
+type remembering struct {
+	zstd.Codec
+	mu    sync.RWMutex
+	pages map[string][]byte // compressed, by what they were
+}
+
+const (
+	smallPage = 64       // bytes
+	manyPages = 16 << 10 // that are remembered: 2 MB
+)
+
+// Encode implements compress.Codec.
+func (r *remembering) Encode(dst, src []byte) ([]byte, error) {
+	if len(src) > smallPage {
+		return r.Codec.Encode(dst, src)
+	}
+	r.mu.RLock()
+	page, ok := r.pages[string(src)]
+	r.mu.RUnlock()
+	if ok {
+		return append(dst[:0], page...), nil
+	}
+	out, err := r.Codec.Encode(dst, src)
+	if err != nil {
+		return out, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pages == nil || len(r.pages) >= manyPages {
+		r.pages = map[string][]byte{}
+	}
+	r.pages[string(src)] = bytes.Clone(out)
+	return out, nil
+}
 
 // info describes a table as the manifest does.
 func info(t *kind.Table) TableInfo {
