@@ -62,16 +62,19 @@ func nullRows(t *kind.Table, n int) (rows []kind.Row) {
 	return rows
 }
 
-// TestRememberedPages: what is remembered is what the codec makes of a page,
-// also where many ask and more pages come than are kept.
-func TestRememberedPages(t *testing.T) {
-	plain, used := &zstd.Codec{Level: zstd.SpeedDefault}, &remembering{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
+// TestPageCodec: a page is what parquet-go's codec makes of it, also where many
+// ask and more small pages come than are kept.
+func TestPageCodec(t *testing.T) {
+	plain, used := &zstd.Codec{Level: zstd.SpeedDefault}, &pageCodec{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			var out []byte // belongs to the caller, who writes over it
 			for i := range manyPages + 100 {
 				page := bytes.Repeat(fmt.Append(nil, i/2), i%(smallPage/3))
+				if i%1000 == 0 {
+					page = bytes.Repeat(page, 50000)
+				}
 				want, _ := plain.Encode(nil, page)
 				var err error
 				if out, err = used.Encode(out, page); err != nil || !bytes.Equal(out, want) {

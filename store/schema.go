@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	compress "github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
@@ -29,45 +31,56 @@ const (
 	pageBytes = parquet.DefaultPageBufferSize
 )
 
-// codec is shared: it pools its encoders.
-var codec = &remembering{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
+// codec is shared by all writers and readers.
+var codec = &pageCodec{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
 
-// remembering is a codec that compresses small pages once: of a small cell most
-// columns are null or have one value, and all cells of a table have the same
-// pages of them.
-type remembering struct {
+// pageCodec is parquet-go's codec but for how it encodes. That one takes an
+// encoder of its own for each of the writers that are at it at the same moment,
+// and each may hold 16 MB: here there are as many as there are processors, or 8.
+// And small pages are compressed once: of a small cell most columns are null or
+// have one value, and all cells of a table have the same pages of them.
+type pageCodec struct {
 	zstd.Codec
 	mu    sync.RWMutex
-	pages map[string][]byte // compressed, by what they were
+	pages map[string][]byte // small ones, compressed, by what they were
 }
+
+// encoder makes the same bytes as parquet-go's.
+var encoder = sync.OnceValues(func() (*compress.Encoder, error) {
+	return compress.NewWriter(nil, compress.WithEncoderConcurrency(min(runtime.GOMAXPROCS(0), 8)), compress.WithEncoderLevel(compress.SpeedDefault),
+		compress.WithZeroFrames(true), compress.WithEncoderCRC(false))
+})
 
 const (
 	smallPage = 64       // bytes
 	manyPages = 16 << 10 // that are remembered: 2 MB
 )
 
-// Encode implements compress.Codec.
-func (r *remembering) Encode(dst, src []byte) ([]byte, error) {
-	if len(src) > smallPage {
-		return r.Codec.Encode(dst, src)
+// Encode implements parquet-go's compress.Codec.
+func (c *pageCodec) Encode(dst, src []byte) ([]byte, error) {
+	small := len(src) <= smallPage
+	if small {
+		c.mu.RLock()
+		page, ok := c.pages[string(src)]
+		c.mu.RUnlock()
+		if ok {
+			return append(dst[:0], page...), nil
+		}
 	}
-	r.mu.RLock()
-	page, ok := r.pages[string(src)]
-	r.mu.RUnlock()
-	if ok {
-		return append(dst[:0], page...), nil
-	}
-	out, err := r.Codec.Encode(dst, src)
+	e, err := encoder()
 	if err != nil {
-		return out, err
+		return dst, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.pages == nil || len(r.pages) >= manyPages {
-		r.pages = map[string][]byte{}
+	dst = e.EncodeAll(src, dst[:0])
+	if small {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.pages == nil || len(c.pages) >= manyPages {
+			c.pages = map[string][]byte{}
+		}
+		c.pages[string(src)] = bytes.Clone(dst)
 	}
-	r.pages[string(src)] = bytes.Clone(out)
-	return out, nil
+	return dst, nil
 }
 
 // info describes a table as the manifest does.
