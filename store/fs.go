@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -169,27 +171,95 @@ func writeFile(d disk, temp string, write func(io.Writer) (name string, err erro
 }
 
 // place gives a file its name when it is whole: a temporary file beside it is
-// written, synced if it is to be durable at once, and renamed.
+// written, synced if it is to be durable at once, and renamed. One that need not
+// be durable yet and is small waits in memory for its name and is written under
+// it: what breaks off then is named by nobody, and swept as a temporary file is.
 func place(d disk, temp string, durable bool, write func(io.Writer) (name string, err error)) (name string, err error) {
-	f, err := d.Create(temp)
-	if err != nil {
-		return "", err
+	out := &placed{disk: d, temp: temp}
+	if !durable {
+		out.small, _ = smalls.Get().(*bytes.Buffer)
+		defer func(b *bytes.Buffer) { b.Reset(); smalls.Put(b) }(out.small)
 	}
-	name, err = write(f)
+	name, err = write(out)
+	if err == nil && out.small != nil {
+		if err = out.put(name); !errors.Is(err, fs.ErrExist) {
+			return name, err
+		}
+		err = nil // to be replaced
+	}
+	if err == nil {
+		err = out.open()
+	}
 	if err == nil && durable {
-		err = f.Sync()
+		err = out.file.Sync()
 	}
+	if out.file != nil {
+		if closed := out.file.Close(); err == nil {
+			err = closed
+		}
+		if err == nil {
+			err = d.Rename(temp, name)
+		}
+		if err != nil {
+			d.Remove(temp) // no more than tidy: what stays is swept when the collection resumes
+		}
+	}
+	return name, err
+}
+
+// smallFile is the size in bytes up to which a file waits in memory.
+const smallFile = 64 << 10
+
+var smalls = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// placed is a file on its way: in memory, then in a temporary file.
+type placed struct {
+	disk  disk
+	temp  string
+	small *bytes.Buffer // nil: no longer in memory
+	file  file
+}
+
+func (p *placed) Write(b []byte) (int, error) {
+	if p.small != nil && p.small.Len()+len(b) <= smallFile {
+		return p.small.Write(b)
+	}
+	if err := p.open(); err != nil {
+		return 0, err
+	}
+	return p.file.Write(b)
+}
+
+// open goes over to the temporary file.
+func (p *placed) open() (err error) {
+	if p.file != nil {
+		return nil
+	}
+	if p.file, err = p.disk.Create(p.temp); err != nil {
+		p.file = nil
+		return err
+	}
+	if p.small != nil {
+		_, err = p.file.Write(p.small.Bytes())
+		p.small = nil
+	}
+	return err
+}
+
+// put writes what is in memory under a name that must be free.
+func (p *placed) put(name string) error {
+	f, err := p.disk.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(p.small.Bytes())
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
-	if err == nil {
-		err = d.Rename(temp, name)
-	}
 	if err != nil {
-		d.Remove(temp) // no more than tidy: what stays is swept when the collection resumes
-		return "", err
+		p.disk.Remove(name) // no more than tidy, as in place
 	}
-	return name, nil
+	return err
 }
 
 // makeDir creates dir, where it is missing, as durably as its content will be.

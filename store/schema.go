@@ -1,17 +1,20 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	compress "github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
@@ -28,8 +31,57 @@ const (
 	pageBytes = parquet.DefaultPageBufferSize
 )
 
-// codec is shared: it pools its encoders.
-var codec = &zstd.Codec{Level: zstd.SpeedDefault}
+// codec is shared by all writers and readers.
+var codec = &pageCodec{Codec: zstd.Codec{Level: zstd.SpeedDefault}}
+
+// pageCodec is parquet-go's codec but for how it encodes. That one takes an
+// encoder of its own for each of the writers that are at it at the same moment,
+// and each may hold 16 MB: here there are as many as there are processors, or 8.
+// And small pages are compressed once: of a small cell most columns are null or
+// have one value, and all cells of a table have the same pages of them.
+type pageCodec struct {
+	zstd.Codec
+	mu    sync.RWMutex
+	pages map[string][]byte // small ones, compressed, by what they were
+}
+
+// encoder makes the same bytes as parquet-go's.
+var encoder = sync.OnceValues(func() (*compress.Encoder, error) {
+	return compress.NewWriter(nil, compress.WithEncoderConcurrency(min(runtime.GOMAXPROCS(0), 8)), compress.WithEncoderLevel(compress.SpeedDefault),
+		compress.WithZeroFrames(true), compress.WithEncoderCRC(false))
+})
+
+const (
+	smallPage = 64       // bytes
+	manyPages = 16 << 10 // that are remembered: 2 MB
+)
+
+// Encode implements parquet-go's compress.Codec.
+func (c *pageCodec) Encode(dst, src []byte) ([]byte, error) {
+	small := len(src) <= smallPage
+	if small {
+		c.mu.RLock()
+		page, ok := c.pages[string(src)]
+		c.mu.RUnlock()
+		if ok {
+			return append(dst[:0], page...), nil
+		}
+	}
+	e, err := encoder()
+	if err != nil {
+		return dst, err
+	}
+	dst = e.EncodeAll(src, dst[:0])
+	if small {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.pages == nil || len(c.pages) >= manyPages {
+			c.pages = map[string][]byte{}
+		}
+		c.pages[string(src)] = bytes.Clone(dst)
+	}
+	return dst, nil
+}
 
 // info describes a table as the manifest does.
 func info(t *kind.Table) TableInfo {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,11 @@ type Writer struct {
 	temps  atomic.Int64
 	held   atomic.Int64 // bytes of rows of cells that have not ended
 	limit  int64        // of held
+
+	// encoding has a place for each file that may be encoded at the same moment. A
+	// Parquet writer takes some 100 KB and more: where processors are short,
+	// hundreds of cells end meanwhile.
+	encoding chan struct{}
 
 	mu        sync.Mutex
 	head      Manifest // without tables and cells
@@ -136,7 +142,7 @@ func newWriter(dir string, open func(string) (disk, error)) (*Writer, error) {
 		return nil, err
 	}
 	return &Writer{
-		dir: dir, disk: d, unlock: unlock, limit: memoryLimit,
+		dir: dir, disk: d, unlock: unlock, limit: memoryLimit, encoding: make(chan struct{}, max(4, 2*runtime.GOMAXPROCS(0))),
 		tables: map[string]TableInfo{}, schemas: map[string]*schema{}, cells: map[CellID]Cell{},
 		pending: map[CellID]error{}, dirs: map[string]bool{".": true},
 	}, nil
@@ -526,6 +532,8 @@ func (w *Writer) writeTable(id CellID, part *rows) (File, error) {
 	if err := w.mkdirs(dir); err != nil {
 		return f, err
 	}
+	w.encoding <- struct{}{}
+	defer func() { <-w.encoding }()
 	// A file of the same content may be one of the snapshot that is there, which
 	// has to hold whatever happens.
 	_, err := place(w.disk, w.temp(dir), w.committed, func(out io.Writer) (_ string, err error) {

@@ -347,7 +347,8 @@ func runCollect(ctx context.Context, out *terminal, c *collecting) error {
 	if err != nil {
 		return err
 	}
-	snap, err := store.Open(c.dir)
+	// Commit has just looked at every file.
+	snap, err := store.OpenWith(c.dir, store.OpenOptions{ManifestOnly: true})
 	if err != nil {
 		return err
 	}

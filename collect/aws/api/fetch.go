@@ -8,9 +8,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"snap/collect"
 )
@@ -66,20 +67,41 @@ const subCalls = 16
 // so far: zero values where there is none.
 func Each[In, Out any](ctx context.Context, items []In, fn func(context.Context, In) (Out, error)) ([]Out, error) {
 	out := make([]Out, len(items))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(subCalls)
-	for i, item := range items {
-		g.Go(func() (err error) {
-			defer func() {
-				if r := recover(); r != nil {
-					err = &collect.Panicked{Value: r, Stack: debug.Stack()}
-				}
-			}()
-			out[i], err = fn(ctx, item)
-			return err
-		})
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var next atomic.Int64
+	var first error
+	var failed sync.Once
+	// Goroutines that go on from item to item: a request of the SDK goes deep, and
+	// each new goroutine's stack would have to grow anew.
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(items)); i = next.Add(1) - 1 {
+			var err error
+			if out[i], err = guarded(ctx, items[i], fn); err != nil {
+				failed.Do(func() {
+					first = err
+					end(err)
+				})
+			}
+		}
 	}
-	return out, g.Wait()
+	var others sync.WaitGroup
+	for range min(subCalls, len(items)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	return out, first
+}
+
+// guarded calls fn; a panic is its error.
+func guarded[In, Out any](ctx context.Context, item In, fn func(context.Context, In) (Out, error)) (out Out, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &collect.Panicked{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	return fn(ctx, item)
 }
 
 // Parts runs the parts of a sync that need nothing of each other, such as the

@@ -100,11 +100,11 @@ func TestBucketsSlowDownAndRecover(t *testing.T) {
 	for range 20 { // under way together: one reason
 		b.throttled(k)
 	}
-	one := b.get(k, full)
+	one := b.own(k)
 	if got := one.limiter.Limit(); got != full.refill/2 || one.limiter.Burst() != 1 {
 		t.Errorf("after throttling %v a second, burst %d; want half of %v, and 1", got, one.limiter.Burst(), full.refill)
 	}
-	if other := b.get(bucketKey{"222222222222", "us-east-1", "ec2", "DescribeVpcs"}, full); other.limiter.Limit() != full.refill {
+	if other := b.own(bucketKey{"222222222222", "us-east-1", "ec2", "DescribeVpcs"}); other.limiter.Limit() != full.refill {
 		t.Error("another account is slowed down too")
 	}
 	for range 3 {
@@ -127,7 +127,7 @@ func TestThrottledForGood(t *testing.T) {
 	if _, err := b.hopeless(k, time.Minute); err != nil {
 		t.Errorf("given up at once: %v", err)
 	}
-	one := b.get(k, limit{})
+	one := b.own(k)
 	one.since = time.Now().Add(-2 * time.Minute)
 	one.probed = time.Now()
 	var gaveUp *errThrottled

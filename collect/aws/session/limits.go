@@ -151,7 +151,13 @@ type bucket struct {
 	probed time.Time // when a request was let through to see
 }
 
-func (b *buckets) get(k bucketKey, l limit) *bucket {
+// own is the bucket of the request's operation.
+func (b *buckets) own(k bucketKey) *bucket {
+	return b.get(k, func() limit { return limitOf(k.service, k.operation) })
+}
+
+// get finds a bucket, or makes it with the limit.
+func (b *buckets) get(k bucketKey, limit func() limit) *bucket {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.all == nil {
@@ -159,6 +165,7 @@ func (b *buckets) get(k bucketKey, l limit) *bucket {
 	}
 	found, ok := b.all[k]
 	if !ok {
+		l := limit()
 		found = &bucket{limiter: rate.NewLimiter(l.refill, l.burst), limit: l}
 		b.all[k] = found
 	}
@@ -167,13 +174,13 @@ func (b *buckets) get(k bucketKey, l limit) *bucket {
 
 // of are the buckets that a request takes a token from each.
 func (b *buckets) of(k bucketKey) []*bucket {
-	own := b.get(k, limitOf(k.service, k.operation))
-	out := []*bucket{own}
+	out := []*bucket{b.own(k)}
 	if l, ok := together[k.service]; ok && !apart[k.service+":"+k.operation] {
-		out = append(out, b.get(bucketKey{k.account, k.region, k.service, ""}, l))
+		out = append(out, b.get(bucketKey{k.account, k.region, k.service, ""}, func() limit { return l }))
 	}
 	if b.most > 0 {
-		out = append(out, b.get(bucketKey{account: k.account}, limit{max(1, int(b.most)), rate.Limit(b.most)}))
+		most := limit{max(1, int(b.most)), rate.Limit(b.most)}
+		out = append(out, b.get(bucketKey{account: k.account}, func() limit { return most }))
 	}
 	return out
 }
@@ -216,7 +223,7 @@ const (
 // throttled slows down: requests under way when AWS began to throttle are one
 // reason together, not one each.
 func (b *buckets) throttled(k bucketKey) {
-	one := b.get(k, limitOf(k.service, k.operation))
+	one := b.own(k)
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if !one.slowed.IsZero() && time.Since(one.slowed) < slows {
@@ -232,7 +239,7 @@ func (b *buckets) throttled(k bucketKey) {
 
 // answered ends what throttled began.
 func (b *buckets) answered(k bucketKey) {
-	one := b.get(k, limitOf(k.service, k.operation))
+	one := b.own(k)
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	one.since = time.Time{}
@@ -242,7 +249,7 @@ func (b *buckets) answered(k bucketKey) {
 // patience, so that what waits for it does not wait that long each in its
 // turn. Now and then it lets a request through.
 func (b *buckets) hopeless(k bucketKey, patience time.Duration) (probe bool, err error) {
-	one := b.get(k, limitOf(k.service, k.operation))
+	one := b.own(k)
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if one.since.IsZero() || time.Since(one.since) <= patience {
