@@ -73,7 +73,7 @@ test-neo4j-4.4: export SNAP_TEST_NEO4J_VERSION = $(NEO4J_44)
 test-neo4j-current: export SNAP_TEST_NEO4J_VERSION = $(NEO4J_CURRENT)
 test-neo4j-4.4: NOT = |TestExport
 test-neo4j-4.4 test-neo4j-current:
-	SNAP_TEST_ONCE=1 $(GO) test ./load -short -count=1 -skip '^(TestKilled|TestServerRestarts|TestModel|TestStatements$(NOT))$$'
+	SNAP_TEST_ONCE=1 $(GO) test ./load -short -count=1 -skip '^(TestKilled|TestServerRestarts|TestModel|TestStatements|TestCluster|TestClusterEstate|TestNoLeader$(NOT))$$'
 	$(GO) test ./cmd/snap -count=1 -run '^TestParity$$'
 
 # Tests against Cartography itself; they need the oracle (ORACLE).
