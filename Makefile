@@ -88,7 +88,7 @@ test-parity:
 	$(GO) test -tags parity ./cmd/snap -count=1 -timeout 120m -run '^TestParitySeeds$$' -v
 
 test-moving-in:
-	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingIn' -v
+	$(GO) test -tags movingin ./cmd/snap -count=1 -timeout 60m -run '^TestMovingInAndOut$$' -v
 
 test-drift: build
 	GO=$(GO) diff/drift/run.sh $(CURDIR)/bin/snap
