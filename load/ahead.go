@@ -33,11 +33,7 @@ func (l *loader) foreseen() []statement {
 		}
 	}
 	for _, j := range l.o.Jobs {
-		scopes := []string{""}
-		if j.Scope == PerAccount {
-			scopes = l.plan.accounts
-		}
-		for _, account := range scopes {
+		for _, account := range l.plan.scopes(j) {
 			if cell, _ := l.plan.hinders(j, account); cell == "" {
 				for _, cypher := range l.cyphers(j) {
 					add(cypher, l.jobParams(account))

@@ -197,7 +197,7 @@ func TestBenchExport(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	r := n.export(t, dir, 100)
 	server := launch(t, neo4jtest.Options{Import: dir})
-	g := connected(t, server)
+	g := connected(t, server.URI)
 	began := time.Now()
 	report, err := load(context.Background(), g, n.manifest(100), "bench", n, Options{Registry: benchRegistry})
 	if err != nil || !report.Imported {

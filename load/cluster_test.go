@@ -32,16 +32,7 @@ func startCluster(t *testing.T, server *Graph, o boltcluster.Options) *boltclust
 // through connects to a cluster by its first member.
 func through(t *testing.T, c *boltcluster.Cluster) *Graph {
 	t.Helper()
-	g, err := Connect(context.Background(), ConnectOptions{URI: "neo4j://" + c.Address(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	return connected(t, "neo4j://"+c.Address(0))
 }
 
 // Whatever happens in a cluster while a load runs, the graph is that of a load

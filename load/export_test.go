@@ -217,7 +217,7 @@ func TestExport(t *testing.T) {
 	if imported[1] == nil {
 		dir := filepath.Join(t.TempDir(), "out")
 		r := s.export(t, dir, ExportOptions{})
-		g := connected(t, launch(t, neo4jtest.Options{Import: dir}))
+		g := connected(t, launch(t, neo4jtest.Options{Import: dir}).URI)
 		expect(t, g, "MATCH (n) WHERE NOT n:SyncMetadata RETURN count(n)", fmt.Sprintf("[%d]", r.Nodes))
 		expect(t, g, "MATCH ()-[r]->() RETURN count(r)", fmt.Sprintf("[%d]", r.Links))
 		imported[0] = dumpExact(t, g)
@@ -235,16 +235,6 @@ func TestExport(t *testing.T) {
 	differ(t, "imported", imported[0], want)
 	differ(t, "completed", imported[1], want)
 	expect(t, g, "MATCH (m:ModuleSyncMetadata) RETURN count(m)", "[4]")
-}
-
-func connected(t *testing.T, s *neo4jtest.Server) *Graph {
-	t.Helper()
-	g, err := Connect(context.Background(), ConnectOptions{URI: s.URI})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { g.Close(context.Background()) })
-	return g
 }
 
 // exported are the rows of all files of an export, each with what its header and

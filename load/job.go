@@ -43,11 +43,7 @@ type Job struct {
 func (l *loader) analyse(ctx context.Context) error {
 	for _, j := range l.o.Jobs {
 		l.phase("analysis", j.Name)
-		scopes := []string{""}
-		if j.Scope == PerAccount {
-			scopes = l.plan.accounts
-		}
-		for _, account := range scopes {
+		for _, account := range l.plan.scopes(j) {
 			r := JobReport{Name: j.Name, Account: account}
 			r.Cell, r.State = l.plan.hinders(j, account)
 			if r.Cell == "" {
@@ -90,6 +86,14 @@ func (l *loader) jobParams(account string) map[string]any {
 		params["account"] = account
 	}
 	return params
+}
+
+// scopes are the accounts that a job runs for; "" is the estate.
+func (p *plan) scopes(j Job) []string {
+	if j.Scope == PerAccount {
+		return p.accounts
+	}
+	return []string{""}
 }
 
 // hinders is the first cell that the job reads and that is not complete, empty

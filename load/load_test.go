@@ -22,7 +22,13 @@ import (
 func testGraph(t testing.TB) *Graph {
 	t.Helper()
 	server, _ := neo4jtest.Get(t)
-	g, err := Connect(context.Background(), ConnectOptions{URI: server.URI})
+	return connected(t, server.URI)
+}
+
+// connected is the graph at a URI, until the test ends.
+func connected(t testing.TB, uri string) *Graph {
+	t.Helper()
+	g, err := Connect(context.Background(), ConnectOptions{URI: uri})
 	if err != nil {
 		t.Fatal(err)
 	}

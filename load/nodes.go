@@ -182,11 +182,11 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			return err
 		})
 	}
-	lone := oneOwner
+	f := oneOwner
 	if l.nodesBefore == 0 {
-		lone = newGraph
+		f = newGraph
 	}
-	text := func(f form) string { return nodeStatement(t, len(shape.shared) > 0, owner, by, f) }
+	all, lone := nodeStatement(t, len(shape.shared) > 0, owner, by, anyOwners), nodeStatement(t, len(shape.shared) > 0, owner, by, f)
 	way := &writers{most: l.o.Writers, into: report}
 	send := func(rows []entry, own map[string]bool) error {
 		one, others := []entry(nil), rows
@@ -204,8 +204,8 @@ func (l *loader) nodes(ctx context.Context, t *kind.Table) error {
 			own = nil // several owners are locked in no order
 		}
 		return way.start(own, func() (done tally, err error) {
-			if err = write(&done, text(lone), one); err == nil {
-				err = write(&done, text(anyOwners), others)
+			if err = write(&done, lone, one); err == nil {
+				err = write(&done, all, others)
 			}
 			return done, err
 		})
