@@ -463,6 +463,63 @@ func TestUnchanged(t *testing.T) {
 	expect(t, g, "MATCH (v:Vpc) RETURN v.ratio, v.exposed", `[0.5,true]`)
 }
 
+// TestWritesWhatIsLacking: of tables of few rows a load writes what the graph lacks: nothing where it has
+// all, the time of the load where nothing else has changed, and what somebody
+// has changed by hand.
+func TestWritesWhatIsLacking(t *testing.T) {
+	direct := testGraph(t)
+	if !together(direct) {
+		return // the other way writes all
+	}
+	r := &recorder{DriverWithContext: direct.driver}
+	recording := *direct
+	recording.driver = r
+	wrote := func(s *snapshot) (wrote []string) {
+		r.seen = nil
+		s.load(t, &recording, Options{})
+		for _, c := range []string{updateFew, createFew, assertFew, relateFew} {
+			if slices.Contains(r.seen, c) {
+				wrote = append(wrote, c)
+			}
+		}
+		return wrote
+	}
+	const all = "MATCH (n) OPTIONAL MATCH (n)-[r]->(x) RETURN labels(n), properties(n), type(r), properties(r) ORDER BY n.id, type(r), x.id"
+	for _, c := range []struct {
+		what, change string
+		wants        []string
+	}{
+		{"an empty graph", "", []string{createFew, relateFew}},
+		{"the same again", "", nil},
+		{"a property of a node", "MATCH (v:Vpc) SET v.name = 'x'", []string{updateFew}},
+		{"a property that was removed", "MATCH (v:Vpc) REMOVE v.name", []string{updateFew}},
+		{"another type", "MATCH (v:Vpc) SET v.zones = 'a'", []string{updateFew}},
+		{"a label", "MATCH (v:Vpc) REMOVE v:Network", []string{updateFew}},
+		{"the cells", "MATCH (v:Vpc) SET v._snap_cells = []", []string{updateFew}},
+		{"a property of a relationship", "MATCH ()-[r:POLICY]->() SET r.since = 'x'", []string{assertFew}},
+		{"the cells of a relationship", "MATCH ()-[r:POLICY]->() REMOVE r._snap_cells", []string{assertFew}},
+		{"a relationship", "MATCH ()-[r:POLICY]->() DELETE r", []string{relateFew}},
+	} {
+		if c.change != "" {
+			cypher(t, direct, c.change)
+		}
+		if got := wrote(first(100)); !slices.Equal(got, c.wants) {
+			t.Errorf("%s: wrote %q, want %q", c.what, got, c.wants)
+		}
+	}
+	before := query(t, direct, all)
+	if got, want := wrote(first(200)), []string{updateFew, assertFew}; !slices.Equal(got, want) {
+		t.Errorf("a newer load: wrote %q, want %q", got, want)
+	}
+	after := query(t, direct, all)
+	for _, time := range []string{`"lastupdated":`, `"_snap_begun":`} {
+		after = strings.ReplaceAll(after, time+"200", time+"100")
+	}
+	if after != before {
+		t.Errorf("a newer load of the same changes more than its time:\n%s\n%s", before, after)
+	}
+}
+
 func TestNullAndUnknown(t *testing.T) {
 	g := testGraph(t)
 	first(100).load(t, g, Options{})

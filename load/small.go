@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"snap/store/kind"
 )
@@ -85,6 +86,7 @@ type known struct {
 	element string // its element id; empty until it is created
 	labels  []string
 	values  map[string]any // of the properties by which links find nodes
+	was     map[string]any // its properties in the graph; nil where that is not known
 	cells   []string       // _snap_cells
 	touched bool           // by this load, or by an earlier one of the same tag
 	few     bool           // rows of small tables describe it
@@ -92,8 +94,8 @@ type known struct {
 
 	table  *TableReport // it is told with: of the first table whose rows describe it in this load
 	told   bool
-	p      map[string]any // what is to be written
-	set    []string       // labels to be set
+	p      map[string]any // what it is to have
+	set    []string       // labels that it lacks
 	queued bool
 }
 
@@ -153,15 +155,14 @@ func (l *loader) look(ctx context.Context, p *pool, w wanted) error {
 		return nil
 	}
 	params := map[string]any{}
-	var where, values []string
+	var where []string
 	for i, k := range p.keys {
-		values = append(values, "n."+quote(k))
 		if len(w[k]) > 0 {
 			where = append(where, fmt.Sprintf("n.%s IN $k%d", quote(k), i))
 			params[field("k", i)] = slices.Collect(maps.Keys(w[k]))
 		}
 	}
-	rows, err := l.graph.read(ctx, "MATCH (n) WHERE "+strings.Join(where, " OR ")+" RETURN elementId(n), labels(n), n.lastupdated, n._snap_cells, ["+strings.Join(values, ", ")+"]", params)
+	rows, err := l.graph.read(ctx, "MATCH (n) WHERE "+strings.Join(where, " OR ")+" RETURN elementId(n), labels(n), properties(n)", params)
 	if err != nil {
 		return err
 	}
@@ -169,11 +170,12 @@ func (l *loader) look(ctx context.Context, p *pool, w wanted) error {
 		if p.elements[r[0].(string)] != nil {
 			continue // as this load has left it
 		}
-		n := &known{element: r[0].(string), labels: texts(r[1]), touched: r[2] == l.tag, cells: texts(r[3]), values: map[string]any{}}
-		for i, v := range r[4].([]any) {
-			switch v.(type) {
+		was := r[2].(map[string]any)
+		n := &known{element: r[0].(string), labels: texts(r[1]), was: was, touched: was["lastupdated"] == l.tag, cells: texts(was["_snap_cells"]), values: map[string]any{}}
+		for _, k := range p.keys {
+			switch v := was[k].(type) {
 			case string, int64, float64, bool:
-				n.values[p.keys[i]] = v
+				n.values[k] = v
 			}
 		}
 		p.elements[n.element] = n
@@ -217,6 +219,7 @@ func (l *loader) smallNodes(ctx context.Context) error {
 	}
 	l.pool.keys = slices.Sorted(maps.Keys(keys))
 	if l.nodesBefore > 0 {
+		l.asserted(sought)
 		if err := l.look(ctx, l.pool, sought); err != nil {
 			return err
 		}
@@ -306,9 +309,8 @@ func (d description) add(n *known, id any, p, shared map[string]any, cell string
 	n.cells = union(slices.Clip(n.cells), cell)
 	for _, label := range d.labels {
 		if !slices.Contains(n.labels, label) {
-			n.labels = append(n.labels, label)
+			n.labels, n.set = append(n.labels, label), append(n.set, label)
 		}
-		n.set = union(n.set, label)
 	}
 }
 
@@ -343,19 +345,47 @@ func (q *nodeQueue) flush(ctx context.Context) error {
 	return err
 }
 
-// unchangedFew is Cypher that tells whether x had all the properties of row.p,
-// as the map was says, but for those of the bookkeeping.
-const unchangedFew = "was._snap_cells IS NOT NULL AND coalesce(all(k IN keys(row.p) WHERE k IN ['_snap_cells', 'lastupdated'] OR row.p[k] = was[k] OR row.p[k] IS NULL AND was[k] IS NULL), false)"
-
 const (
-	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.p.id WITH n, row, properties(n) AS was SET n += row.p, n:$(row.l) RETURN row.i, " + unchangedFew
+	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.id SET n += row.p, n:$(row.l) RETURN row.i"
 	createFew = "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = timestamp() RETURN row.i, elementId(n)"
 	// findFew: without OPTIONAL the planner goes through all relationships of
 	// one end, which may be an account, instead of those between both.
-	findFew   = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b OPTIONAL MATCH (a)-[r]->(b) WHERE type(r) = row.t RETURN row.i, elementId(r), r.lastupdated, r._snap_cells"
+	findFew   = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b OPTIONAL MATCH (a)-[r]->(b) WHERE type(r) = row.t RETURN row.i, elementId(r), properties(r)"
 	relateFew = "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p, r.firstseen = timestamp()"
-	assertFew = "UNWIND $rows AS row MATCH ()-[r]->() WHERE elementId(r) = row.e WITH r, row, properties(r) AS was SET r += row.p RETURN row.i, " + unchangedFew
+	assertFew = "UNWIND $rows AS row MATCH ()-[r]->() WHERE elementId(r) = row.e SET r += row.p"
 )
+
+// changes are the properties of p that a node or relationship lacks which had
+// those of was; unchanged tells that they are at most the bookkeeping's.
+func changes(was, p map[string]any) (lacking map[string]any, unchanged bool) {
+	lacking, unchanged = map[string]any{}, was["_snap_cells"] != nil
+	for k, v := range p {
+		if !same(was[k], v) {
+			lacking[k] = v
+			unchanged = unchanged && (k == "_snap_cells" || k == "lastupdated")
+		}
+	}
+	return lacking, unchanged
+}
+
+// same tells whether a property is as the driver returned it. Where it cannot
+// tell, it is not, and is written again.
+func same(was, v any) bool {
+	switch v := v.(type) {
+	case []string:
+		list, ok := was.([]any)
+		return ok && slices.EqualFunc(list, v, func(was any, s string) bool { return was == s })
+	case []int64:
+		list, ok := was.([]any)
+		return ok && slices.EqualFunc(list, v, func(was any, i int64) bool { return was == i })
+	case time.Time:
+		t, ok := was.(time.Time)
+		return ok && t.Equal(v) && t.Location().String() == v.Location().String()
+	case nil, string, int64, float64, bool:
+		return was == v
+	}
+	return false
+}
 
 // writeNodes writes nodes in one transaction. Creating one is nothing to be
 // done twice: where it is in doubt whether the transaction was committed, or
@@ -366,14 +396,20 @@ func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
 		var there, fresh []*known
 		for _, n := range nodes {
 			n.p["_snap_cells"], n.p["lastupdated"] = n.cells, l.tag
-			e := entry{"e": n.element, "l": n.set, "p": n.p}
-			if n.element != "" {
-				e["i"] = len(there)
-				there, update = append(there, n), append(update, e)
+			if n.element == "" {
+				create = append(create, entry{"i": len(fresh), "l": n.set, "p": n.p})
+				fresh = append(fresh, n)
 				continue
 			}
-			e["i"] = len(fresh)
-			fresh, create = append(fresh, n), append(create, e)
+			p, unchanged := changes(n.was, n.p)
+			if unchanged && !n.told {
+				n.table.NodesUnchanged++
+			}
+			n.told = true
+			if len(p)+len(n.set) > 0 {
+				update = append(update, entry{"i": len(there), "e": n.element, "id": n.values["id"], "l": n.set, "p": p})
+				there = append(there, n)
+			}
 		}
 		var all []statement
 		if len(update) > 0 {
@@ -387,14 +423,8 @@ func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
 		}
 		results, _, err := l.graph.writeOnce(ctx, all)
 		if err == nil && (len(update) == 0 || len(results[0]) == len(update)) {
-			if len(update) > 0 {
-				for _, r := range results[0] {
-					n := there[r[0].(int64)]
-					if r[1] == true && !n.told {
-						n.table.NodesUnchanged++
-					}
-					n.told = true
-				}
+			for _, n := range there {
+				n.was = nil // another table that describes it is written whole
 			}
 			if len(create) > 0 {
 				for _, r := range results[len(results)-1] {
@@ -433,7 +463,7 @@ func (l *loader) recall(ctx context.Context, nodes []*known) error {
 			continue
 		}
 		delete(l.pool.elements, n.element)
-		n.element = ""
+		n.element, n.was, n.set = "", nil, n.labels
 		for _, found := range now.find(n.labels[0], byID, []any{n.values["id"]}) {
 			if l.pool.elements[found.element] == nil {
 				n.element, n.told = found.element, true // whether it was there before is not known
@@ -459,31 +489,32 @@ type fewLink struct {
 
 type foundLink struct {
 	element string
-	cells   []string
-	touched bool // by this load, or by an earlier one of the same tag
+	was     map[string]any // its properties
 }
 
-// smallLinks writes the relationships that the rows of small tables assert.
-func (l *loader) smallLinks(ctx context.Context) error {
-	type end struct {
-		label  string
-		by     match
-		values []any
-	}
-	type pending struct {
-		from, to end
-		claim    claim
-		report   *TableReport
-		row      tableRow
-		props    []property
-	}
-	var all []pending
-	sought := wanted{}
+// asserted is a relationship as a row of a small table asserts it.
+type asserted struct {
+	from, to end
+	claim    claim
+	row      tableRow
+	props    []property
+}
+
+// end is how an end of a relationship is found.
+type end struct {
+	label  string
+	by     match
+	values []any
+}
+
+// asserted are the relationships that the rows of small tables assert; what
+// finds their ends is added to sought.
+func (l *loader) asserted(sought wanted) []asserted {
+	var all []asserted
 	for _, t := range l.plan.tables {
 		if len(l.few[t.Name]) == 0 {
 			continue
 		}
-		report := l.table(t)
 		id, _ := t.Column("id")
 		for _, c := range claims(t) {
 			var near, far match
@@ -510,7 +541,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 				}
 				for _, a := range own {
 					for _, b := range others {
-						p := pending{claim: c, report: report, row: r, props: props}
+						p := asserted{claim: c, row: r, props: props}
 						switch {
 						case c.table.Between != nil:
 							p.from, p.to = end{c.table.Between.From.Label, near, a}, end{c.table.Between.To.Label, far, b}
@@ -528,15 +559,25 @@ func (l *loader) smallLinks(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	return all
+}
+
+// smallLinks writes the relationships that the rows of small tables assert.
+func (l *loader) smallLinks(ctx context.Context) error {
+	sought := wanted{}
+	all := l.asserted(sought)
+	for _, t := range l.plan.tables {
+		rows := int64(len(l.few[t.Name]))
 		if t.Label == "" {
-			report.Rows += int64(len(l.few[t.Name]))
+			l.table(t).Rows += rows
 		}
 		if len(claims(t)) > 0 {
-			l.step(int64(len(l.few[t.Name])))
+			l.step(rows)
 		}
 	}
 	l.few = nil
-	if l.nodesBefore > 0 || len(l.small) < len(l.plan.tables) { // else the pool has all nodes that there are
+	if len(l.small) < len(l.plan.tables) { // what other tables have written meanwhile
 		if err := l.look(ctx, l.pool, sought); err != nil {
 			return err
 		}
@@ -550,7 +591,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 				name := a.element + e.typ + b.element
 				n := at[name]
 				if n == nil {
-					n = &fewLink{a: a, b: b, typ: e.typ, edge: e, table: p.report, p: map[string]any{}, size: 300}
+					n = &fewLink{a: a, b: b, typ: e.typ, edge: e, table: l.table(p.claim.table), p: map[string]any{}, size: 300}
 					at[name] = n
 					links = append(links, n)
 				}
@@ -559,7 +600,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 					n.p["_sub_resource_label"], n.p["_sub_resource_id"] = accountLabel, p.row.account
 				}
 				n.cells = union(n.cells, p.row.cell)
-				p.report.Links++
+				l.table(p.claim.table).Links++
 			}
 		}
 	}
@@ -609,11 +650,11 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 					continue
 				}
 				n := old[r[0].(int64)]
-				n.found = append(n.found, foundLink{r[1].(string), texts(r[3]), r[2] == l.tag})
+				n.found = append(n.found, foundLink{r[1].(string), r[2].(map[string]any)})
 			}
 		}
 		var create, update []entry
-		var of []*TableReport // of update's
+		unchanged := map[*TableReport]int64{}
 		for _, n := range links {
 			n.p["lastupdated"] = l.tag
 			if len(n.found) == 0 {
@@ -621,17 +662,21 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 				create = append(create, entry{"a": n.a.element, "b": n.b.element, "t": n.typ, "p": n.p})
 			}
 			for _, f := range n.found {
-				cells := slices.Clip(f.cells)
-				if !f.touched {
-					cells = slices.DeleteFunc(slices.Clone(cells), func(c string) bool { return complete[n.edge][c] })
+				cells := texts(f.was["_snap_cells"])
+				if f.was["lastupdated"] != l.tag { // else this load has touched it, or an earlier one of the same tag
+					cells = slices.DeleteFunc(cells, func(c string) bool { return complete[n.edge][c] })
 				}
 				for _, c := range n.cells {
 					cells = union(cells, c)
 				}
-				p := maps.Clone(n.p)
-				p["_snap_cells"] = cells
-				update = append(update, entry{"i": len(of), "e": f.element, "p": p})
-				of = append(of, n.table)
+				n.p["_snap_cells"] = cells
+				p, as := changes(f.was, n.p)
+				if as {
+					unchanged[n.table]++
+				}
+				if len(p) > 0 {
+					update = append(update, entry{"e": f.element, "p": p})
+				}
 			}
 		}
 		var all []statement
@@ -641,22 +686,18 @@ func (l *loader) writeLinks(ctx context.Context, links []*fewLink, complete map[
 		if len(create) > 0 {
 			all = append(all, statement{relateFew, with(nil, create)})
 		}
-		if len(all) == 0 {
-			return nil
+		var err error
+		if len(all) > 0 {
+			_, _, err = l.graph.writeOnce(ctx, all)
 		}
-		results, _, err := l.graph.writeOnce(ctx, all)
 		if err == nil {
 			for _, n := range links {
 				if len(n.found) == 0 {
 					n.table.LinksCreated++
 				}
 			}
-			if len(update) > 0 {
-				for _, r := range results[0] {
-					if r[1] == true {
-						of[r[0].(int64)].LinksUnchanged++
-					}
-				}
+			for table, n := range unchanged {
+				table.LinksUnchanged += n
 			}
 			return nil
 		}
