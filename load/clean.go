@@ -90,14 +90,21 @@ func (l *loader) repeat(do func() error) error {
 	for _, r := range l.report.Tables {
 		kept[r.Table] = slices.Clone(r.Kept)
 	}
+	return whole(func() error {
+		for i := range l.report.Tables {
+			l.report.Tables[i].Kept = slices.Clone(kept[l.report.Tables[i].Table])
+		}
+		return do()
+	})
+}
+
+// whole does again what reads a stream that broke off.
+func whole(do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
 		var lost *lostStream
 		if attempt == 5 || !errors.As(err, &lost) {
 			return err
-		}
-		for i := range l.report.Tables {
-			l.report.Tables[i].Kept = slices.Clone(kept[l.report.Tables[i].Table])
 		}
 	}
 }

@@ -42,6 +42,7 @@ type Graph struct {
 	seen      neo4j.BookmarkManager // so that what is read from a cluster has what was written before
 	dynamic   bool                  // its Cypher takes labels and types as values: since 5.26
 	numbered  bool                  // it has no elementId(): before 5
+	plans     *plans
 }
 
 // id is the Cypher of what tells a node or relationship from all others, as a
@@ -101,7 +102,7 @@ func Connect(ctx context.Context, o ConnectOptions) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("neo4j: %q is no URI of a Neo4j server, such as bolt://localhost:7687: %s", o.URI, line(err))
 	}
-	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database, retryFor: retryFor, leaderFor: leaderFor, seen: neo4j.NewBookmarkManager(neo4j.BookmarkManagerConfig{})}
+	g := &Graph{driver: driver, uri: o.URI, user: o.User, database: o.Database, retryFor: retryFor, leaderFor: leaderFor, seen: neo4j.NewBookmarkManager(neo4j.BookmarkManagerConfig{}), plans: &plans{}}
 	if err := g.ping(ctx); err != nil {
 		return nil, errors.Join(err, driver.Close(ctx))
 	}
@@ -290,6 +291,7 @@ func (g *Graph) attempt(ctx context.Context, statements []statement) (rows [][][
 		}
 	}()
 	for _, s := range statements {
+		g.planned(ctx, s.cypher)
 		result, err := tx.Run(ctx, s.cypher, s.params)
 		var all []*neo4j.Record
 		if err == nil {
@@ -340,6 +342,7 @@ func (g *Graph) read(ctx context.Context, cypher string, params map[string]any) 
 }
 
 func (g *Graph) readOnce(ctx context.Context, cypher string, params map[string]any) (rows [][]any, err error) {
+	g.planned(ctx, cypher)
 	session := g.session(ctx, neo4j.AccessModeRead)
 	defer func() {
 		if closed := session.Close(ctx); err == nil {
@@ -377,6 +380,7 @@ func (g *Graph) explainOnly(ctx context.Context, s statement) (err error) {
 // may keep it. Unlike read it holds no more than a few rows, so that it cannot
 // repeat what fails after the first: that is a lostStream, and the caller may.
 func (g *Graph) stream(ctx context.Context, cypher string, params map[string]any, take func(row []any)) (err error) {
+	g.planned(ctx, cypher)
 	session := g.session(ctx, neo4j.AccessModeRead)
 	defer func() {
 		if closed := session.Close(ctx); err == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -334,5 +335,70 @@ func TestLostCommit(t *testing.T) {
 	}
 	if got := strip(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Who asks a statement that is being planned waits for its plan, and no other.
+func TestPlanned(t *testing.T) {
+	g := &Graph{plans: &plans{}}
+	g.planned(t.Context(), "a") // nothing is being planned
+	made := map[string]chan struct{}{"a": make(chan struct{})}
+	g.plans.Store(&made)
+	g.planned(t.Context(), "b")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	g.planned(stopped, "a")
+
+	waited := make(chan struct{})
+	go func() {
+		g.planned(t.Context(), "a")
+		close(waited)
+	}()
+	select {
+	case <-waited:
+		t.Error("did not wait")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(made["a"])
+	<-waited
+}
+
+func TestSame(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, offset)
+	for _, c := range []struct {
+		was, v any
+		want   bool
+	}{
+		{nil, nil, true},
+		{nil, "", false},
+		{"", nil, false},
+		{"a", "a", true},
+		{"a", "A", false},
+		{int64(1), int64(1), true},
+		{int64(1), float64(1), false}, // another type in the graph
+		{float64(1), int64(1), false},
+		{0.5, 0.5, true},
+		{math.NaN(), math.NaN(), false},
+		{true, true, true},
+		{true, "true", false},
+		{at, at, true},
+		{at, at.Add(time.Microsecond), false},
+		{at.UTC(), at, false}, // named UTC, which Cypher tells from an offset
+		{[]any{}, []string{}, true},
+		{nil, []string{}, false},
+		{[]any{}, nil, false},
+		{[]any{"a", "b"}, []string{"a", "b"}, true},
+		{[]any{"b", "a"}, []string{"a", "b"}, false},
+		{[]any{"a"}, []string{"a", "b"}, false},
+		{"a", []string{"a"}, false},
+		{[]any{"a"}, "a", false},
+		{[]any{int64(1)}, []int64{1}, true},
+		{[]any{int64(1)}, []string{"1"}, false},
+		{[]any{int64(1)}, []int64{2}, false},
+		{[]byte("a"), []byte("a"), false}, // not told
+	} {
+		if got := same(c.was, c.v); got != c.want {
+			t.Errorf("%#v and %#v: %t", c.was, c.v, got)
+		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"snap/store"
 )
 
@@ -39,25 +41,48 @@ type Job struct {
 	Clean []string `json:"clean,omitempty"` // Cypher that deletes the relationships that Set did not merge again
 }
 
-// analyse runs the jobs in order.
+// analyse runs the jobs in order, each in several accounts at the same time.
 func (l *loader) analyse(ctx context.Context) error {
 	for _, j := range l.o.Jobs {
 		l.phase("analysis", j.Name)
-		for _, account := range l.plan.scopes(j) {
-			r := JobReport{Name: j.Name, Account: account}
-			r.Cell, r.State = l.plan.hinders(j, account)
+		scopes := l.plan.scopes(j)
+		reports := make([]JobReport, len(scopes))
+		err := l.together(ctx, len(scopes), func(ctx context.Context, i int) error {
+			r := JobReport{Name: j.Name, Account: scopes[i]}
+			r.Cell, r.State = l.plan.hinders(j, r.Account)
 			if r.Cell == "" {
 				r.Ran = true
 				started := time.Now()
-				if err := l.runJob(ctx, j, account); err != nil {
+				if err := l.runJob(ctx, j, r.Account); err != nil {
 					return fmt.Errorf("analysis %s: %w", j.Name, err)
 				}
 				r.Seconds = time.Since(started).Seconds()
 			}
-			l.report.Analysis = append(l.report.Analysis, r)
+			reports[i] = r
+			return nil
+		})
+		if err != nil {
+			return err
 		}
+		l.report.Analysis = append(l.report.Analysis, reports...)
 	}
 	return nil
+}
+
+// together does something for each of n, as many at the same time as there may
+// be batches. After an error it begins no other.
+func (l *loader) together(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, l.o.Writers))
+	for i := range n {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return do(ctx, i)
+		})
+	}
+	return g.Wait()
 }
 
 func (l *loader) runJob(ctx context.Context, j Job, account string) error {

@@ -174,23 +174,25 @@ func (l *loader) run(ctx context.Context) error {
 	if err := l.indexes(ctx); err != nil {
 		return err
 	}
+	if !l.o.DryRun { // not before: an index that is created has the server forget its plans
+		defer l.planAhead(ctx)()
+	}
 	if err := l.begin(ctx); err != nil {
 		return err
-	}
-	if !l.o.DryRun {
-		defer l.planAhead(ctx)()
 	}
 	if !l.report.Imported {
 		if err := l.write(ctx); err != nil {
 			return err
 		}
 	}
+	since := time.Now()
 	if err := l.analyse(ctx); err != nil {
 		return err
 	}
 	if err := l.permissions(ctx); err != nil {
 		return err
 	}
+	l.report.AnalysisSeconds = time.Since(since).Seconds()
 	if err := l.finish(ctx); err != nil {
 		return err
 	}
@@ -199,6 +201,8 @@ func (l *loader) run(ctx context.Context) error {
 			return err
 		}
 	}
+	since = time.Now()
+	defer func() { l.report.AnalysisSeconds += time.Since(since).Seconds() }()
 	return l.userJobs(ctx)
 }
 

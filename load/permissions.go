@@ -110,42 +110,52 @@ func (l *loader) reads(p Permission) (syncs []string, ok bool) {
 	return syncs, true
 }
 
-// permissions evaluates the policies of each account's principals.
+// permissions evaluates the policies of each account's principals, of several
+// accounts at the same time.
 func (l *loader) permissions(ctx context.Context) error {
-	for _, account := range l.plan.accounts {
-		var policies *identities // read once where anything needs them
-		for _, p := range l.o.Permissions {
-			l.phase("analysis", p.name())
-			started := time.Now()
-			r := JobReport{Name: p.name(), Account: account}
-			if syncs, ok := l.reads(p); !ok {
-				r.Cell, r.State = store.CellID{Provider: "aws", Account: account, Region: "*", Sync: "*"}.String(), absent
-				if len(l.o.Permissions) == len(Permissions) && slices.ContainsFunc(Permissions, func(d Permission) bool { return d.name() == p.name() }) {
-					continue // a built-in one for what this program does not collect
-				}
-			} else {
-				r.Cell, r.State = l.plan.hinders(Job{Reads: syncs}, account)
-			}
-			if r.Ran = r.Cell == ""; r.Ran && !l.o.DryRun {
-				var err error
-				if policies == nil {
-					err = l.repeat(func() (err error) {
-						policies, err = l.identities(ctx, account)
-						return err
-					})
-				}
-				if err == nil {
-					err = l.repeat(func() error { return l.permit(ctx, p, account, policies) })
-				}
-				if err != nil {
-					return fmt.Errorf("%s: %w", p.name(), err)
-				}
-			}
-			r.Seconds = time.Since(started).Seconds()
-			l.report.Analysis = append(l.report.Analysis, r)
-		}
+	l.phase("analysis", "permissions")
+	reports := make([][]JobReport, len(l.plan.accounts))
+	err := l.together(ctx, len(reports), func(ctx context.Context, i int) (err error) {
+		reports[i], err = l.permissionsOf(ctx, l.plan.accounts[i])
+		return err
+	})
+	if err == nil {
+		l.report.Analysis = slices.Concat(l.report.Analysis, slices.Concat(reports...))
 	}
-	return nil
+	return err
+}
+
+func (l *loader) permissionsOf(ctx context.Context, account string) (reports []JobReport, err error) {
+	var policies *identities // read once where anything needs them
+	for _, p := range l.o.Permissions {
+		started := time.Now()
+		r := JobReport{Name: p.name(), Account: account}
+		if syncs, ok := l.reads(p); !ok {
+			r.Cell, r.State = store.CellID{Provider: "aws", Account: account, Region: "*", Sync: "*"}.String(), absent
+			if len(l.o.Permissions) == len(Permissions) && slices.ContainsFunc(Permissions, func(d Permission) bool { return d.name() == p.name() }) {
+				continue // a built-in one for what this program does not collect
+			}
+		} else {
+			r.Cell, r.State = l.plan.hinders(Job{Reads: syncs}, account)
+		}
+		if r.Ran = r.Cell == ""; r.Ran && !l.o.DryRun {
+			if policies == nil {
+				err = whole(func() (err error) {
+					policies, err = l.identities(ctx, account)
+					return err
+				})
+			}
+			if err == nil {
+				err = whole(func() error { return l.permit(ctx, p, account, policies) })
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", p.name(), err)
+			}
+		}
+		r.Seconds = time.Since(started).Seconds()
+		reports = append(reports, r)
+	}
+	return reports, nil
 }
 
 // identities reads the principals of an account and their policies.

@@ -12,7 +12,9 @@ type Report struct {
 	Tables   []TableReport `json:"tables"`            // in the order they were written
 	Unknown  []string      `json:"unknown,omitempty"` // the snapshot's tables that this program does not know: not loaded
 	Analysis []JobReport   `json:"analysis,omitempty"`
-	Seconds  float64       `json:"seconds"`
+
+	AnalysisSeconds float64 `json:"analysis_seconds"` // of all of it: jobs of several accounts run at the same time
+	Seconds         float64 `json:"seconds"`          // of the load
 }
 
 // TableReport is one table's part. Tables that share a label or a relationship

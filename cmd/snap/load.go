@@ -281,10 +281,10 @@ func printReport(out *terminal, snap *store.Snapshot, r *load.Report) {
 
 // printAnalysis tells which jobs ran and which did not.
 func printAnalysis(out *terminal, r *load.Report) {
-	ran, seconds := 0, 0.0
+	ran := 0
 	for _, j := range r.Analysis {
 		if j.Ran {
-			ran, seconds = ran+1, seconds+j.Seconds
+			ran++
 		}
 	}
 	if ran > 0 {
@@ -292,7 +292,7 @@ func printAnalysis(out *terminal, r *load.Report) {
 		if r.DryRun {
 			would = "would run "
 		}
-		fmt.Fprintf(out.out, "\nAnalysis: %s%d of %d jobs, in %.1f s (--format json lists them)\n", would, ran, len(r.Analysis), seconds)
+		fmt.Fprintf(out.out, "\nAnalysis: %s%d of %d jobs, in %.1f s (--format json lists them)\n", would, ran, len(r.Analysis), r.AnalysisSeconds)
 	}
 	var skipped []string // the jobs' names
 	first, of := map[string]load.JobReport{}, map[string]int{}
