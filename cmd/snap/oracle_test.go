@@ -81,11 +81,11 @@ func (o *oracle) ask(args ...string) string {
 // seed fills the fake AWS with an estate.
 func (o *oracle) seed(seed, scale string) { o.t.Helper(); o.ask("seed", seed, scale, "--no-verify") }
 
-// sync lets Cartography read the estate with the syncs that snap has. It
-// returns what the oracle says of it.
-func (o *oracle) sync() string {
+// sync lets Cartography read the estate with the syncs that snap has, and
+// further ones. It returns what the oracle says of it.
+func (o *oracle) sync(further ...string) string {
 	o.t.Helper()
-	var syncs []string
+	syncs := further
 	for _, s := range registry().Syncs {
 		if s.Name != "account" && s.Name != "organization" { // they are no syncs of Cartography's
 			syncs = append(syncs, s.Name)
