@@ -109,11 +109,11 @@ func TestCluster(t *testing.T) {
 			return boltcluster.CommitsThenFails
 		}, disturbed: func(s boltcluster.Seen) bool { return s.Commits > 12 }},
 		{name: "commits fail, which may be done", commit: func(_ *cluster, n int) boltcluster.Fate {
-			if n%3 > 0 {
+			if n%2 > 0 {
 				return boltcluster.Commits
 			}
-			return fates[n/3%len(fates)]
-		}, disturbed: func(s boltcluster.Seen) bool { return s.Commits > 3*len(fates) }},
+			return fates[n/2%len(fates)]
+		}, disturbed: func(s boltcluster.Seen) bool { return s.Commits >= 2*len(fates) }},
 	} {
 		tag = 230 - tag
 		c := startCluster(t, direct, boltcluster.Options{})

@@ -402,3 +402,49 @@ func TestSame(t *testing.T) {
 		}
 	}
 }
+
+func TestTogether(t *testing.T) {
+	l := &loader{o: Options{Writers: 3}}
+	var under, most, alone atomic.Int64
+	done := make([]atomic.Int64, 9)
+	all := make(chan struct{}) // closed once three are under way
+	err := l.together(t.Context(), len(done), func(ctx context.Context, i int) error {
+		n := under.Add(1)
+		defer under.Add(-1)
+		most.Store(max(most.Load(), n))
+		if n == 3 && i < 3 {
+			close(all)
+		}
+		<-all
+		if done[i].Add(1) == 1 && i == 4 {
+			return fmt.Errorf("job: %w", &tooLarge{"too large"})
+		}
+		if done[i].Load() == 2 {
+			alone.Add(n)
+		}
+		return nil
+	})
+	if err != nil || most.Load() != 3 || alone.Load() != 1 {
+		t.Errorf("%v, at most %d at the same time, again with %d", err, most.Load(), alone.Load())
+	}
+	for i := range done {
+		if want := map[bool]int64{true: 2, false: 1}[i == 4]; done[i].Load() != want {
+			t.Errorf("%d was done %d times", i, done[i].Load())
+		}
+	}
+	broken, begun := errors.New("broken"), 0
+	l.o.Writers = 0 // one after the other
+	err = l.together(t.Context(), 5, func(ctx context.Context, i int) error {
+		begun++
+		if i > 0 {
+			return broken
+		}
+		return nil
+	})
+	if !errors.Is(err, broken) || begun != 2 {
+		t.Errorf("%v after %d", err, begun)
+	}
+	if err := l.together(t.Context(), 1, func(context.Context, int) error { return &tooLarge{"too large"} }); err == nil {
+		t.Error("what is too large alone is no error")
+	}
+}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ const (
 // Its Cypher has the parameters $tag and $UPDATE_TAG (both the update tag),
 // $account (the account, null for the estate) and $accounts (those of the
 // snapshot). All of it runs in one transaction, so that nobody sees a graph
-// between Reset and Set. Relationships that it merges need firstseen on
+// between Reset and Set, and in several accounts at the same time. Relationships that it merges need firstseen on
 // creation and lastupdated = $tag; Clean deletes those with another lastupdated.
 // In a graph that was empty there is nothing to forget: Reset and Clean are left
 // out, each of which would cost the server a plan.
@@ -70,19 +71,36 @@ func (l *loader) analyse(ctx context.Context) error {
 }
 
 // together does something for each of n, as many at the same time as there may
-// be batches. After an error it begins no other.
+// be batches; that for which the server lacked the memory again, alone. After
+// another error it begins no more.
 func (l *loader) together(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	alone := make([]bool, n)
+	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, l.o.Writers))
 	for i := range n {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if within.Err() != nil {
+				return within.Err()
 			}
-			return do(ctx, i)
+			err := do(within, i)
+			var large *tooLarge
+			if alone[i] = errors.As(err, &large); alone[i] {
+				return nil
+			}
+			return err
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, again := range alone {
+		if again {
+			if err := do(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (l *loader) runJob(ctx context.Context, j Job, account string) error {

@@ -37,8 +37,9 @@ type Options struct {
 	NoCleanup bool    // delete nothing
 	MaxDelete float64 // refuse to delete more than this share of a label's nodes in an account; 0: no limit. Up to guardFloor nodes may always go.
 
-	// Writers is how many batches of a table are under way to the server at the
-	// same time; 0 is DefaultWriters. Each may take the server some 20 MB.
+	// Writers is how many batches of a table, and of a job of the analysis how many
+	// accounts, are under way to the server at the same time; 0 is DefaultWriters.
+	// A batch may take the server some 20 MB.
 	Writers int
 
 	Progress func(Progress) // called from time to time; may be nil

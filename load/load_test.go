@@ -520,6 +520,24 @@ func TestWritesWhatIsLacking(t *testing.T) {
 	}
 }
 
+// A table of few rows finds the other end of a link by what a table of many rows
+// has just written, not by what the graph held before.
+func TestLinkByWhatChanged(t *testing.T) {
+	g := testGraph(t)
+	s := func(tag int64) *snapshot {
+		return newSnapshot(tag).account("1").cell("1//iam", store.Complete, func(to kind.Sink) {
+			roles.Put(to, roleRow{"r1", "arn:r1"})
+			roles.Put(to, roleRow{"r2", "arn:r2"})
+			policies.Put(to, policyRow{ID: "p1", Roles: []string{"arn:r1"}})
+		})
+	}
+	one := Options{smallRows: 1}
+	s(100).load(t, g, one)
+	cypher(t, g, "MATCH (r1:Role {id: 'r1'})-[l:POLICY]->() MATCH (r2:Role {id: 'r2'}) DELETE l SET r1.arn = 'other', r2.arn = 'arn:r1'")
+	s(200).load(t, g, one)
+	expect(t, g, "MATCH (r:Role)-[:POLICY]->(p) RETURN r.id, p.id", `["r1","p1"]`)
+}
+
 func TestNullAndUnknown(t *testing.T) {
 	g := testGraph(t)
 	first(100).load(t, g, Options{})

@@ -219,7 +219,9 @@ func (l *loader) smallNodes(ctx context.Context) error {
 	}
 	l.pool.keys = slices.Sorted(maps.Keys(keys))
 	if l.nodesBefore > 0 {
-		l.asserted(sought)
+		if len(l.small) == len(l.plan.tables) { // else other tables may yet change what the ends are found by
+			l.assertions(sought)
+		}
 		if err := l.look(ctx, l.pool, sought); err != nil {
 			return err
 		}
@@ -507,9 +509,9 @@ type end struct {
 	values []any
 }
 
-// asserted are the relationships that the rows of small tables assert; what
+// assertions are the relationships that the rows of small tables assert; what
 // finds their ends is added to sought.
-func (l *loader) asserted(sought wanted) []asserted {
+func (l *loader) assertions(sought wanted) []asserted {
 	var all []asserted
 	for _, t := range l.plan.tables {
 		if len(l.few[t.Name]) == 0 {
@@ -566,7 +568,7 @@ func (l *loader) asserted(sought wanted) []asserted {
 // smallLinks writes the relationships that the rows of small tables assert.
 func (l *loader) smallLinks(ctx context.Context) error {
 	sought := wanted{}
-	all := l.asserted(sought)
+	all := l.assertions(sought)
 	for _, t := range l.plan.tables {
 		rows := int64(len(l.few[t.Name]))
 		if t.Label == "" {
@@ -577,7 +579,7 @@ func (l *loader) smallLinks(ctx context.Context) error {
 		}
 	}
 	l.few = nil
-	if len(l.small) < len(l.plan.tables) { // what other tables have written meanwhile
+	if len(l.small) < len(l.plan.tables) {
 		if err := l.look(ctx, l.pool, sought); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 package load
 
 // DefaultWriters is how many batches are under way to the server at the same
-// time.
+// time, and how many accounts' analysis.
 const DefaultWriters = 4
 
 // writers send the batches of one table at the same time: those that share no

@@ -59,7 +59,7 @@ snapshots the older ones are loaded first.
 			f.StringSliceVar(&o.Syncs, "selected-syncs", nil, "load only these `SYNCS`, such as \"ec2:instance,s3\"; what the others loaded stays")
 			f.StringVar(&permissions, "permission-relationships-file", "", "a `FILE` of permission relationships in Cartography's form; else its default ones")
 			f.StringVar(&jobDirectory, "analysis-job-directory", "", "run the analysis jobs in the JSON files below this `DIR`, at the end")
-			f.IntVar(&o.Writers, "writers", load.DefaultWriters, "how many batches are under way to the server at the same time")
+			f.IntVar(&o.Writers, "writers", load.DefaultWriters, "how many batches, or accounts of the analysis, are under way to the server at the same time")
 			f.StringVar(&format, "format", "text", "text or json: how the report is written")
 			from.flags(f)
 		},
