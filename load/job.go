@@ -28,10 +28,11 @@ const (
 // Its Cypher has the parameters $tag and $UPDATE_TAG (both the update tag),
 // $account (the account, null for the estate) and $accounts (those of the
 // snapshot). All of it runs in one transaction, so that nobody sees a graph
-// between Reset and Set, and in several accounts at the same time. Relationships that it merges need firstseen on
-// creation and lastupdated = $tag; Clean deletes those with another lastupdated.
-// In a graph that was empty there is nothing to forget: Reset and Clean are left
-// out, each of which would cost the server a plan.
+// between Reset and Set, and in several accounts at the same time. Relationships
+// that it merges need firstseen on creation and lastupdated = $tag; Clean deletes
+// those with another lastupdated. In a graph that was empty there is nothing to
+// forget: Reset and Clean are left out, each of which would cost the server a
+// plan.
 type Job struct {
 	Name  string   `json:"name"`
 	Doc   string   `json:"doc"`   // one sentence: what it finds

@@ -86,6 +86,8 @@ type loader struct {
 	nodesBefore int64 // in the graph when the load began
 	small       map[string]bool
 	few         map[string][]tableRow // by table
+	asserted    []asserted            // by the rows of few
+	ends        wanted                // of asserted, where they are not looked for with the nodes
 	pool        *pool
 	portion     portion
 }

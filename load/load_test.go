@@ -463,7 +463,7 @@ func TestUnchanged(t *testing.T) {
 	expect(t, g, "MATCH (v:Vpc) RETURN v.ratio, v.exposed", `[0.5,true]`)
 }
 
-// TestWritesWhatIsLacking: of tables of few rows a load writes what the graph lacks: nothing where it has
+// Of tables of few rows a load writes what the graph lacks: nothing where it has
 // all, the time of the load where nothing else has changed, and what somebody
 // has changed by hand.
 func TestWritesWhatIsLacking(t *testing.T) {

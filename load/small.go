@@ -218,10 +218,13 @@ func (l *loader) smallNodes(ctx context.Context) error {
 		}
 	}
 	l.pool.keys = slices.Sorted(maps.Keys(keys))
+	ends := sought
+	if len(l.small) < len(l.plan.tables) { // other tables may yet change what the ends are found by: smallLinks looks for them
+		l.ends = wanted{}
+		ends = l.ends
+	}
+	l.asserted = l.assertions(ends)
 	if l.nodesBefore > 0 {
-		if len(l.small) == len(l.plan.tables) { // else other tables may yet change what the ends are found by
-			l.assertions(sought)
-		}
 		if err := l.look(ctx, l.pool, sought); err != nil {
 			return err
 		}
@@ -348,7 +351,7 @@ func (q *nodeQueue) flush(ctx context.Context) error {
 }
 
 const (
-	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.id SET n += row.p, n:$(row.l) RETURN row.i"
+	updateFew = "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row.e AND n.id = row.id SET n += row.p, n:$(row.l) RETURN row.e"
 	createFew = "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = timestamp() RETURN row.i, elementId(n)"
 	// findFew: without OPTIONAL the planner goes through all relationships of
 	// one end, which may be an account, instead of those between both.
@@ -409,7 +412,7 @@ func (l *loader) writeNodes(ctx context.Context, nodes []*known) error {
 			}
 			n.told = true
 			if len(p)+len(n.set) > 0 {
-				update = append(update, entry{"i": len(there), "e": n.element, "id": n.values["id"], "l": n.set, "p": p})
+				update = append(update, entry{"e": n.element, "id": n.values["id"], "l": n.set, "p": p})
 				there = append(there, n)
 			}
 		}
@@ -567,8 +570,6 @@ func (l *loader) assertions(sought wanted) []asserted {
 
 // smallLinks writes the relationships that the rows of small tables assert.
 func (l *loader) smallLinks(ctx context.Context) error {
-	sought := wanted{}
-	all := l.assertions(sought)
 	for _, t := range l.plan.tables {
 		rows := int64(len(l.few[t.Name]))
 		if t.Label == "" {
@@ -578,11 +579,10 @@ func (l *loader) smallLinks(ctx context.Context) error {
 			l.step(rows)
 		}
 	}
-	l.few = nil
-	if len(l.small) < len(l.plan.tables) {
-		if err := l.look(ctx, l.pool, sought); err != nil {
-			return err
-		}
+	all := l.asserted
+	l.few, l.asserted = nil, nil
+	if err := l.look(ctx, l.pool, l.ends); err != nil {
+		return err
 	}
 	var links []*fewLink
 	at := map[string]*fewLink{}
