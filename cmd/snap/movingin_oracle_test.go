@@ -7,13 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
 
 	"snap/fixtures/neo4jtest"
 	"snap/load"
@@ -110,39 +107,21 @@ func TestBenchWriting(t *testing.T) {
 	}
 }
 
-// bare copies the graph's nodes and relationships into a server just started,
-// by one statement each in batches of 5,000, and returns the seconds.
+// bare copies the graph's nodes and relationships into a server just started
+// and returns the seconds.
 func (o *oracle) bare() float64 {
 	o.t.Helper()
-	ask := func(cypher string, params map[string]any) []*neo4j.Record {
+	rows := func(query string) (rows []map[string]any) {
 		o.t.Helper()
-		result, err := neo4j.ExecuteQuery(o.t.Context(), o.driver, cypher, params, neo4j.EagerResultTransformer)
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		return result.Records
-	}
-	rows := func(records []*neo4j.Record) (rows []map[string]any) {
-		for _, r := range records {
+		for _, r := range ask(o.t, o.driver, query, nil) {
 			rows = append(rows, r.AsMap())
 		}
 		return rows
 	}
-	nodes := rows(ask("MATCH (n) RETURN elementId(n) AS e, labels(n) AS l, properties(n) AS p", nil))
-	links := rows(ask("MATCH (a)-[r]->(b) RETURN elementId(a) AS a, elementId(b) AS b, type(r) AS t, properties(r) AS p", nil))
+	nodes := rows("MATCH (n) RETURN elementId(n) AS i, labels(n) AS l, properties(n) AS p")
+	links := rows("MATCH (a)-[r]->(b) RETURN elementId(a) AS a, elementId(b) AS b, type(r) AS t, properties(r) AS p")
 	o.server()
 	began := time.Now()
-	at := map[any]any{}
-	for part := range slices.Chunk(nodes, 5000) {
-		for _, r := range ask("UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p RETURN row.e, elementId(n)", map[string]any{"rows": part}) {
-			at[r.Values[0]] = r.Values[1]
-		}
-	}
-	for _, l := range links {
-		l["a"], l["b"] = at[l["a"]], at[l["b"]]
-	}
-	for part := range slices.Chunk(links, 5000) {
-		ask("UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p", map[string]any{"rows": part})
-	}
+	create(o.t, o.driver, nodes, links)
 	return time.Since(began).Seconds()
 }

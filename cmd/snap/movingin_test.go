@@ -92,11 +92,7 @@ func doubles(t *testing.T, driver neo4j.DriverWithContext) string {
 		"MATCH (n) WHERE n.id IS NOT NULL UNWIND labels(n) AS label WITH label, n.id AS id, count(*) AS times WHERE times > 1 RETURN label + ' ' + toString(id) + ' ' + times AS line",
 		"MATCH (a)-[r]->(b) WITH a, b, type(r) AS type, count(*) AS times WHERE times > 1 RETURN coalesce(toString(a.id), '') + ' ' + type + ' ' + coalesce(toString(b.id), '') + ' ' + times AS line",
 	} {
-		r, err := neo4j.ExecuteQuery(t.Context(), driver, q, nil, neo4j.EagerResultTransformer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, record := range r.Records {
+		for _, record := range ask(t, driver, q, nil) {
 			lines = append(lines, fmt.Sprint(record.Values[0]))
 		}
 	}
@@ -107,22 +103,52 @@ func doubles(t *testing.T, driver neo4j.DriverWithContext) string {
 // one is the value that a query returns.
 func one(t *testing.T, driver neo4j.DriverWithContext, query string) any {
 	t.Helper()
-	r, err := neo4j.ExecuteQuery(t.Context(), driver, query, nil, neo4j.EagerResultTransformer)
+	return ask(t, driver, query, nil)[0].Values[0]
+}
+
+// ask returns the records of a statement.
+func ask(t *testing.T, driver neo4j.DriverWithContext, cypher string, params map[string]any) []*neo4j.Record {
+	t.Helper()
+	r, err := neo4j.ExecuteQuery(t.Context(), driver, cypher, params, neo4j.EagerResultTransformer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Records[0].Values[0]
+	return r.Records
+}
+
+// create makes nodes, each an i of its own, labels l and properties p, and
+// relationships between them, each of type t from the i a to the i b with
+// properties p: by one statement each, in batches of 5,000.
+func create(t *testing.T, driver neo4j.DriverWithContext, nodes, links []map[string]any) {
+	t.Helper()
+	element := map[any]any{}
+	for part := range slices.Chunk(nodes, 5000) {
+		for _, r := range ask(t, driver, "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p RETURN row.i, elementId(n)", map[string]any{"rows": part}) {
+			element[r.Values[0]] = r.Values[1]
+		}
+	}
+	for _, l := range links {
+		l["a"], l["b"] = element[l["a"]], element[l["b"]]
+	}
+	for part := range slices.Chunk(links, 5000) {
+		ask(t, driver, "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p", map[string]any{"rows": part})
+	}
 }
 
 // restore writes a graph as Cartography would have left it.
 func restore(t *testing.T, driver neo4j.DriverWithContext, g *graph.Graph) {
 	t.Helper()
-	at := map[string]int{}
+	at := map[string]int64{}
 	name := func(labels []string, key string) string { return strings.Join(labels, ",") + " " + key }
+	once := func(props map[string]any) map[string]any {
+		p := values(t, props)
+		p["firstseen"], p["lastupdated"] = 1, 1
+		return p
+	}
 	var nodes, links []map[string]any
 	for i, n := range g.Nodes {
-		at[name(n.Labels, n.Key)] = i
-		nodes = append(nodes, map[string]any{"l": n.Labels, "i": i, "p": values(t, n.Props)})
+		at[name(n.Labels, n.Key)] = int64(i)
+		nodes = append(nodes, map[string]any{"l": n.Labels, "i": int64(i), "p": once(n.Props)})
 	}
 	for _, r := range g.Rels {
 		a, ok := at[name(r.From.Labels, r.From.Key)]
@@ -130,22 +156,9 @@ func restore(t *testing.T, driver neo4j.DriverWithContext, g *graph.Graph) {
 		if !ok || !too {
 			t.Fatalf("%s: an end is missing", r)
 		}
-		links = append(links, map[string]any{"t": r.Type, "a": a, "b": b, "p": values(t, r.Props)})
+		links = append(links, map[string]any{"t": r.Type, "a": a, "b": b, "p": once(r.Props)})
 	}
-	ids, err := neo4j.ExecuteQuery(t.Context(), driver, "UNWIND $rows AS row CREATE (n:$(row.l)) SET n = row.p, n.firstseen = 1, n.lastupdated = 1 RETURN row.i, elementId(n)", map[string]any{"rows": nodes}, neo4j.EagerResultTransformer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	element := map[int64]any{}
-	for _, r := range ids.Records {
-		element[r.Values[0].(int64)] = r.Values[1]
-	}
-	for _, l := range links {
-		l["a"], l["b"] = element[int64(l["a"].(int))], element[int64(l["b"].(int))]
-	}
-	if _, err := neo4j.ExecuteQuery(t.Context(), driver, "UNWIND $rows AS row MATCH (a) WHERE elementId(a) = row.a MATCH (b) WHERE elementId(b) = row.b CREATE (a)-[r:$(row.t)]->(b) SET r = row.p, r.firstseen = 1, r.lastupdated = 1", map[string]any{"rows": links}, neo4j.EagerResultTransformer); err != nil {
-		t.Fatal(err)
-	}
+	create(t, driver, nodes, links)
 	now, err := graph.Dump(t.Context(), driver)
 	if err != nil {
 		t.Fatal(err)
